@@ -1,0 +1,1 @@
+"""Which processes make the stack, and the small supervisor that starts them without ros2 launch."""

@@ -1,0 +1,1 @@
+"""Cameras: sources, decoding, warp to the virtual camera, synchronisation, health."""

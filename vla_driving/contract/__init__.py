@@ -1,0 +1,1 @@
+"""The vocabulary of all rooms: frozen dataclasses over numpy, units, topics, parameters."""

@@ -1,0 +1,53 @@
+"""What camera_ingest hands to the model: images of all cameras that belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from vla_driving.contract.clock import Nanoseconds
+
+Image = npt.NDArray[np.uint8]
+"""(height, width, 3) rgb8."""
+
+
+class FrameStatus(IntEnum):
+    """Health of one camera's image; values as in CameraFrame.msg."""
+
+    OK = 0
+    STALE = 1
+    MISSING = 2
+    FROZEN = 3
+    DARK = 4
+    OVEREXPOSED = 5
+    COVERED = 6
+    BLURRED = 7
+
+
+@dataclass(frozen=True, eq=False)
+class CameraFrame:
+    """One camera's image at the model's size; `image` is None where there is none.
+
+    `status_value` and `status_limit` are the measured quantity behind a status that is not OK and
+    the limit it was held against, in the unit of that check.
+    """
+
+    name: str
+    stamp_ns: Nanoseconds
+    status: FrameStatus
+    status_value: float
+    status_limit: float
+    image: Image | None
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSet:
+    """Frames in the order of the model's manifest; `stamp_ns` is the reference camera's exposure."""
+
+    stamp_ns: Nanoseconds
+    sequence: int
+    model: str
+    frames: tuple[CameraFrame, ...]

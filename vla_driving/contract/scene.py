@@ -1,0 +1,100 @@
+"""What lies around the car, as a model or a sensor reports it. All in base_link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from vla_driving.contract.clock import Nanoseconds
+
+MAX_OBJECTS = 64
+MAX_LANE_LINES = 8
+MAX_TRAFFIC_CONTROLS = 8
+
+
+class ObjectClass(IntEnum):
+    """Values as in SceneObject.msg."""
+
+    UNKNOWN = 0
+    CAR = 1
+    TRUCK = 2
+    BICYCLE = 3
+    PEDESTRIAN = 4
+    OBSTACLE = 5
+
+
+class LaneLineKind(IntEnum):
+    """Values as in LaneLine.msg."""
+
+    LANE_LEFT = 0
+    LANE_RIGHT = 1
+    ROAD_EDGE_LEFT = 2
+    ROAD_EDGE_RIGHT = 3
+
+
+class TrafficControlKind(IntEnum):
+    """Values as in TrafficControl.msg."""
+
+    TRAFFIC_LIGHT = 0
+    STOP_SIGN = 1
+    YIELD_SIGN = 2
+    SPEED_LIMIT = 3
+
+
+class SignalState(IntEnum):
+    """Values as in TrafficControl.msg."""
+
+    UNKNOWN = 0
+    RED = 1
+    AMBER = 2
+    GREEN = 3
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One road user or obstacle: centre and heading in m and rad, velocity over ground in m/s."""
+
+    classification: ObjectClass
+    probability: float
+    x: float
+    y: float
+    heading: float
+    velocity_x: float
+    velocity_y: float
+    length: float
+    width: float
+    height: float = 0.0
+
+
+@dataclass(frozen=True)
+class ObjectList:
+    """Objects from a source that does not depend on the model, measured at `stamp_ns`."""
+
+    stamp_ns: Nanoseconds
+    sequence: int
+    source: str
+    objects: tuple[SceneObject, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LaneLine:
+    """One painted line or road edge: (N,) x increasing and (N,) y, in m."""
+
+    kind: LaneLineKind
+    probability: float
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TrafficControl:
+    """A signal or sign `distance` m ahead; `value` is m/s for a speed limit, else 0."""
+
+    kind: TrafficControlKind
+    state: SignalState
+    probability: float
+    distance: float
+    value: float = 0.0

@@ -1,0 +1,103 @@
+"""The one table of topics: type, who speaks, who listens, QoS, rate and deadline.
+
+Names are relative, so that an integrator can remap them or push them into a namespace. Rates are
+names of the `rates` group in config/stack.yaml; the deadline is `deadline_periods` times that
+rate's period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Delivery(Enum):
+    """Quality of service, chosen per topic.
+
+    LATEST: best effort, depth 1: large and soon replaced. STATE: reliable, depth 1: small, latest
+    wins. LATCHED: reliable, transient local, depth 1: late joiners get the newest. EVENT: reliable,
+    depth 100: nothing is to be lost.
+    """
+
+    LATEST = "latest"
+    STATE = "state"
+    LATCHED = "latched"
+    EVENT = "event"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One row; `rate` is None for topics that speak when something happens.
+
+    Deadlines are measured by the listener's own clock, not asked for in DDS: a reader that asks for
+    a deadline would refuse every camera driver and tool that does not offer one.
+    """
+
+    name: str
+    type: str
+    publisher: str
+    subscribers: tuple[str, ...]
+    delivery: Delivery
+    rate: str | None
+    deadline_periods: float | None
+    meaning: str
+
+    def rate_hz(self, rates: Mapping[str, float]) -> float | None:
+        """Nominal rate in Hz, or None."""
+        return rates[self.rate] if self.rate else None
+
+    def deadline_s(self, rates: Mapping[str, float]) -> float | None:
+        """Longest time between two messages that is not a missed deadline, s, or None."""
+        if self.rate is None or self.deadline_periods is None:
+            return None
+        return self.deadline_periods / rates[self.rate]
+
+
+_MSGS = "vla_driving_msgs/msg/"
+
+TOPICS: tuple[Topic, ...] = (
+    Topic("camera/{camera}/image", "sensor_msgs/msg/Image", "camera driver", ("camera_ingest",),
+          Delivery.LATEST, "camera", 2.0, "raw images, one topic a camera"),
+    Topic("camera/{camera}/image/compressed", "sensor_msgs/msg/CompressedImage", "camera driver",
+          ("camera_ingest",), Delivery.LATEST, "camera", 2.0, "jpeg or png instead of raw images"),
+    Topic("camera/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", "camera driver",
+          ("camera_ingest",), Delivery.STATE, "camera", None, "intrinsics of that camera"),
+    Topic("vla/frames", _MSGS + "FrameSet", "camera_ingest", ("vla_inference",),
+          Delivery.LATEST, "frames", 2.0, "images at the model's size"),
+    Topic("vla/plan", _MSGS + "Plan", "vla_inference", ("safety_monitor",),
+          Delivery.STATE, "plan", 2.0, "what the model proposes"),
+    Topic("vla/approved_plan", _MSGS + "ApprovedPlan", "safety_monitor", ("controller_bridge",),
+          Delivery.STATE, "approved_plan", 2.5, "what the car is to follow"),
+    Topic("vla/safety_state", _MSGS + "SafetyState", "safety_monitor",
+          ("controller_bridge", "simulator"),
+          Delivery.STATE, "safety_state", 2.5, "level, engagement, every check"),
+    Topic("vla/control_command", _MSGS + "ControlCommand", "controller_bridge", ("vehicle",),
+          Delivery.STATE, "command", 2.5, "what the actuators are to do"),
+    Topic("vehicle/state", _MSGS + "VehicleState", "vehicle",
+          ("vla_inference", "safety_monitor", "controller_bridge"),
+          Delivery.STATE, "vehicle_state", 2.5, "speed, steering, driver's inputs"),
+    Topic("vehicle/objects", _MSGS + "ObjectList", "vehicle", ("safety_monitor",),
+          Delivery.STATE, "objects", 2.5, "radar or any detector, independent of the model"),
+    Topic("vla/instruction", _MSGS + "Instruction", "cockpit", ("vla_inference",),
+          Delivery.LATCHED, None, None, "a wish in free words"),
+    Topic("vla/route", _MSGS + "Route", "navigation", ("vla_inference", "safety_monitor"),
+          Delivery.STATE, "route", 2.5, "next turn and a few points"),
+    Topic("vla/driver_state", _MSGS + "DriverState", "driver monitoring", ("safety_monitor",),
+          Delivery.STATE, "driver_state", 2.5, "eyes and hands"),
+    Topic("vla/engagement_request", _MSGS + "EngagementRequest", "cockpit", ("safety_monitor",),
+          Delivery.EVENT, None, None, "engage or disengage"),
+    Topic("vla/event", _MSGS + "DriveEvent", "every node", ("event_recorder",),
+          Delivery.EVENT, None, None, "faults, interventions, changes of engagement"),
+    Topic("simulation/state", _MSGS + "SimulationState", "simulator", ("event_recorder",),
+          Delivery.STATE, "simulation_state", 2.5, "the simulator's truth, for scores alone"),
+    Topic("diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "every node", ("event_recorder",),
+          Delivery.EVENT, None, None, "health of every node, once a second"),
+)
+
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
+
+
+def camera_topic(name: str, camera: str) -> str:
+    """Topic of one camera, for instance camera_topic("camera/{camera}/image", "front")."""
+    return name.format(camera=camera)

@@ -1,0 +1,81 @@
+"""The action space of every model: acceleration and curvature through a unicycle model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+POINTS = 64
+PERIOD_S = 0.1
+HORIZON_S = POINTS * PERIOD_S
+TIMES_S: npt.NDArray[np.float32] = (np.arange(1, POINTS + 1) * PERIOD_S).astype(np.float32)
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Future motion of the rear axle, in base_link at the plan's stamp.
+
+    Each array is (64,) float32; point k lies at TIMES_S[k] s after the stamp. The car itself,
+    at time 0, is the origin. x forward, y left in m; heading in rad; speed in m/s; acceleration
+    in m/s²; curvature in 1/m, left positive. `probability` is 0 to 1.
+    """
+
+    probability: float
+    time: FloatArray
+    x: FloatArray
+    y: FloatArray
+    heading: FloatArray
+    speed: FloatArray
+    acceleration: FloatArray
+    curvature: FloatArray
+
+    def arrays(self) -> tuple[FloatArray, ...]:
+        """Time, x, y, heading, speed, acceleration, curvature."""
+        return (
+            self.time, self.x, self.y, self.heading,
+            self.speed, self.acceleration, self.curvature,
+        )
+
+
+def integrate(
+    speed: float,
+    acceleration: npt.ArrayLike,
+    curvature: npt.ArrayLike,
+    probability: float = 1.0,
+) -> Trajectory:
+    """Trajectory from (64,) acceleration in m/s² and (64,) curvature in 1/m.
+
+    The car starts at the origin at `speed` m/s and never reverses: where acceleration would make
+    the speed negative it stands. Position follows the chord of each step's arc at the step's mean
+    speed (midpoint heading), exact for constant curvature up to O(dt³).
+    """
+    a = np.asarray(acceleration, np.float64)
+    kappa = np.asarray(curvature, np.float64)
+    v = np.empty(POINTS + 1)
+    v[0] = max(0.0, speed)
+    for k in range(POINTS):
+        v[k + 1] = max(0.0, v[k] + a[k] * PERIOD_S)
+    step = 0.5 * (v[1:] + v[:-1]) * PERIOD_S
+    turn = kappa * step
+    heading = np.cumsum(turn)
+    middle = heading - 0.5 * turn
+    return Trajectory(
+        probability=float(probability),
+        time=TIMES_S,
+        x=np.cumsum(step * np.cos(middle)).astype(np.float32),
+        y=np.cumsum(step * np.sin(middle)).astype(np.float32),
+        heading=heading.astype(np.float32),
+        speed=v[1:].astype(np.float32),
+        acceleration=(np.diff(v) / PERIOD_S).astype(np.float32),
+        curvature=kappa.astype(np.float32),
+    )
+
+
+def standing() -> Trajectory:
+    """The trajectory of a car that stays where it is."""
+    zero = np.zeros(POINTS)
+    return integrate(0.0, zero, zero)

@@ -1,0 +1,1 @@
+"""Tracking of the approved plan and the actuator envelope, the last gate before the vehicle."""

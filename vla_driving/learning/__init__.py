@@ -1,0 +1,1 @@
+"""Dataset, torch model, training and export; needs torch, never imported at run time."""

@@ -1,0 +1,1 @@
+"""One file a node: parameters, subscriptions, publishers and a core from the rooms below."""

@@ -1,0 +1,1 @@
+"""Bags: writer, reader, events."""

@@ -1,0 +1,1 @@
+"""What a recorded drive tells: scores, pictures, report."""

@@ -1,0 +1,1 @@
+"""The checker: checks, arbiter, engagement, minimum-risk manoeuvres. Knows no model."""

@@ -1,0 +1,1 @@
+"""The MetaDrive vehicle: physics, camera, actuators, scenarios and truth, without ROS."""

@@ -1,0 +1,1 @@
+"""The doer: model manifest, runtimes, inputs and outputs of the network, reasons."""
