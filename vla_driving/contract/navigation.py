@@ -64,5 +64,5 @@ class EngagementRequest:
     """A request of the cockpit; the vehicle's own buttons come in VehicleState."""
 
     stamp_ns: Nanoseconds
-    wish: EngagementWish
+    request: EngagementWish
     source: str

@@ -1,0 +1,204 @@
+"""Between the dataclasses of the contract and the messages of vla_driving_msgs.
+
+Both sides carry the same names, so one rule serves all of them:
+
+- a dataclass stands for the message of its name;
+- `stamp_ns` is `header.stamp` (or `stamp` where there is no header), any other `<name>_ns` the Time
+  field `<name>`, and `<name>_s` the number `<name>`;
+- an IntEnum travels as its value, a tuple of dataclasses as a list, a float array as float32;
+- `CameraFrame.image` is `height`, `width` and `data`.
+
+Reading needs nothing but attributes, so it takes what rclpy hands over and what a bag decodes to.
+"""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+import enum
+import importlib
+import typing
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+from vla_driving.contract import scene
+from vla_driving.contract.clock import SECOND, Nanoseconds
+from vla_driving.contract.frames import CameraFrame, FrameStatus
+from vla_driving.contract.navigation import MAX_ROUTE_POINTS
+from vla_driving.contract.plan import MAX_CANDIDATES
+from vla_driving.contract.trajectory import POINTS
+
+T = TypeVar("T")
+
+_LONGEST = {
+    "FrameSet.frames": 16,
+    "Plan.candidates": MAX_CANDIDATES,
+    "Plan.objects": scene.MAX_OBJECTS,
+    "Plan.lane_lines": scene.MAX_LANE_LINES,
+    "Plan.traffic_controls": scene.MAX_TRAFFIC_CONTROLS,
+    "Plan.evidence": 16,
+    "Plan.stages": 16,
+    "ObjectList.objects": scene.MAX_OBJECTS,
+    "LaneLine.x": POINTS - 1,
+    "LaneLine.y": POINTS - 1,
+    "Route.x": MAX_ROUTE_POINTS,
+    "Route.y": MAX_ROUTE_POINTS,
+    "SafetyState.checks": 128,
+    "VehicleState.faults": 32,
+}
+
+
+class MalformedMessage(ValueError):
+    """One line that names the field and the value that cannot be taken."""
+
+
+def stamp_of(time: Any) -> Nanoseconds:
+    """Nanoseconds of a builtin_interfaces/Time."""
+    return int(time.sec) * SECOND + int(time.nanosec)
+
+
+def set_stamp(time: Any, stamp_ns: Nanoseconds) -> None:
+    """Write nanoseconds into a builtin_interfaces/Time."""
+    time.sec, time.nanosec = divmod(int(stamp_ns), SECOND)
+
+
+def from_message(cls: type[T], message: Any) -> T:
+    """Contract object of type `cls` from a message. Raises MalformedMessage."""
+    if cls is CameraFrame:
+        return typing.cast(T, _read_camera_frame(message))
+    values: dict[str, Any] = {}
+    for name, attribute, hint in _fields(cls):
+        try:
+            values[name] = _reader(hint)(_get(message, name, attribute))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise MalformedMessage(f"{cls.__name__}.{name}: {error}") from None
+    _check_lengths(cls.__name__, values)
+    return cls(**values)
+
+
+def to_message(value: Any) -> Any:
+    """Message of vla_driving_msgs from a contract object."""
+    message = _message_class(type(value).__name__)()
+    if isinstance(value, CameraFrame):
+        _write_camera_frame(value, message)
+        return message
+    for name, attribute, hint in _fields(type(value)):
+        content = getattr(value, name)
+        if name.endswith("_ns"):
+            set_stamp(_time_field(message, name, attribute), content)
+        else:
+            setattr(message, attribute, _writer(hint)(content))
+    if hasattr(message, "header"):
+        message.header.frame_id = "base_link"
+    return message
+
+
+def _get(message: Any, name: str, attribute: str) -> Any:
+    if name.endswith("_ns"):
+        return stamp_of(_time_field(message, name, attribute))
+    return getattr(message, attribute)
+
+
+def _time_field(message: Any, name: str, attribute: str) -> Any:
+    if name == "stamp_ns" and hasattr(message, "header"):
+        return message.header.stamp
+    return getattr(message, attribute)
+
+
+@cache
+def _fields(cls: type) -> tuple[tuple[str, str, Any], ...]:
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
+    return tuple((name, name.removesuffix("_ns").removesuffix("_s"), hints[name]) for name in names)
+
+
+@cache
+def _message_class(name: str) -> Any:
+    return getattr(importlib.import_module("vla_driving_msgs.msg"), name)
+
+
+@cache
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        read = _reader(typing.get_args(hint)[0])
+        return lambda items: tuple(map(read, items))
+    if origin is np.ndarray:
+        return lambda items: np.asarray(items, np.float32)
+    if dataclasses.is_dataclass(hint):
+        return lambda item: from_message(typing.cast(type, hint), item)
+    if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
+        return hint
+    if hint in (float, int, bool, str):
+        return typing.cast(Callable[[Any], Any], hint)
+    raise TypeError(f"no rule to read {hint}")
+
+
+@cache
+def _writer(hint: Any) -> Callable[[Any], Any]:
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        write = _writer(typing.get_args(hint)[0])
+        return lambda items: [write(item) for item in items]
+    if origin is np.ndarray:
+        return _float_array
+    if dataclasses.is_dataclass(hint):
+        return to_message
+    if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
+        return int
+    if hint in (float, int, bool, str):
+        return typing.cast(Callable[[Any], Any], hint)
+    raise TypeError(f"no rule to write {hint}")
+
+
+def _float_array(items: Any) -> Any:
+    # A message's fixed array takes numpy and its open array array.array without a look at every
+    # element; POINTS is longer than any open array of floats may be.
+    numbers = np.ascontiguousarray(items, np.float32)
+    return numbers if len(numbers) == POINTS else array.array("f", numbers.tobytes())
+
+
+def _check_lengths(owner: str, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        longest = _LONGEST.get(f"{owner}.{name}")
+        if longest is not None and len(value) > longest:
+            raise MalformedMessage(f"{owner}.{name}: {len(value)} entries, at most {longest}")
+
+
+def _read_camera_frame(message: Any) -> CameraFrame:
+    height, width = int(message.height), int(message.width)
+    pixels = np.frombuffer(message.data, np.uint8)
+    if pixels.size != height * width * 3:
+        raise MalformedMessage(
+            f"CameraFrame.data: {pixels.size} bytes, {height}x{width} rgb8 has {height * width * 3}"
+        )
+    return CameraFrame(
+        name=str(message.name),
+        stamp_ns=stamp_of(message.stamp),
+        status=FrameStatus(message.status),
+        status_value=float(message.status_value),
+        status_limit=float(message.status_limit),
+        image=pixels.reshape(height, width, 3) if pixels.size else None,
+    )
+
+
+def _write_camera_frame(frame: CameraFrame, message: Any) -> None:
+    message.name = frame.name
+    set_stamp(message.stamp, frame.stamp_ns)
+    message.status = int(frame.status)
+    message.status_value = float(frame.status_value)
+    message.status_limit = float(frame.status_limit)
+    if frame.image is not None:
+        message.height, message.width = frame.image.shape[:2]
+        message.data = byte_array(frame.image)
+
+
+def byte_array(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> array.array[int]:
+    """uint8[] field from an array: the one way rclpy takes without a check of every byte."""
+    data = array.array("B")
+    data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
+    return data
+
