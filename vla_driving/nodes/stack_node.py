@@ -1,0 +1,253 @@
+"""What all nodes of the stack have in common: lifecycle, parameters, topics, events, diagnostics."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.timer import Timer
+
+from vla_driving.contract.clock import SECOND, Nanoseconds
+from vla_driving.contract.events import DriveEvent, Severity
+from vla_driving.contract.messages import MalformedMessage, from_message, set_stamp, to_message
+from vla_driving.contract.topics import BY_NAME
+from vla_driving.nodes import parameters
+from vla_driving.nodes.qos import profile
+from vla_driving.nodes.statistics import InputStatistics, StepStatistics
+
+DIAGNOSTICS_PERIOD_S = 1.0
+REPEAT_EVENT_AFTER_S = 1.0
+
+
+class StackNode(LifecycleNode):  # type: ignore[misc]
+    """A lifecycle node around one core.
+
+    A subclass names its SETTINGS class and fills `configure` (make the core, `listen`, `speak`,
+    `every`); `configure` raises ValueError with one line where something does not fit. Messages are
+    taken and timers run while the node is active.
+    """
+
+    NAME: ClassVar[str]
+    SETTINGS: ClassVar[type]
+
+    def __init__(self) -> None:
+        super().__init__(self.NAME)
+        self.stack: parameters.StackSettings
+        self.stack, self.settings = parameters.read(
+            self, parameters.StackSettings, self.SETTINGS
+        )
+        self.active = False
+        self.inputs: dict[str, InputStatistics] = {}
+        self.steps = StepStatistics()
+        self._writers: dict[str, Any] = {}
+        self._readers: list[Any] = []
+        self._timers_when_active: list[tuple[float, Callable[[], None]]] = []
+        self._running_timers: list[Timer] = []
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._told: dict[tuple[str, str], Nanoseconds] = {}
+        self._worst = Severity.INFO
+        self._worst_text = ""
+        for topic in ("vla/event", "diagnostics"):
+            self._writers[topic] = self.create_publisher(
+                _message_type(BY_NAME[topic].type), topic, profile(BY_NAME[topic].delivery)
+            )
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=self._steady)
+
+    # What a subclass fills.
+
+    def configure(self) -> None:
+        """Make the core and its topics. Raises ValueError with one line."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Let go of what `configure` took."""
+
+    def diagnose(self) -> dict[str, str]:
+        """More values for diagnostics, by name."""
+        return {}
+
+    # What a subclass uses.
+
+    def now_ns(self) -> Nanoseconds:
+        """The stack's clock: ROS time, so a replay may drive it."""
+        return int(self.get_clock().now().nanoseconds)
+
+    def speak(self, name: str) -> None:
+        """Make the publisher of a topic of the table; silent while the node is not active."""
+        topic = BY_NAME[name]
+        self._writers[name] = self.create_lifecycle_publisher(
+            _message_type(topic.type), name, profile(topic.delivery)
+        )
+
+    def send(self, name: str, value: Any) -> None:
+        """Publish a contract object (or a message) on a topic of the table."""
+        message = value if hasattr(value, "SLOT_TYPES") else to_message(value)
+        self._writers[name].publish(message)
+
+    def listen(
+        self, name: str, cls: type | None, take: Callable[[Any], None], topic: str | None = None
+    ) -> None:
+        """Subscribe to row `name` of the table (as `topic` where the row holds a camera's name).
+
+        `take` gets a contract object of type `cls`, or the message itself where `cls` is None. A
+        message that does not fit is counted, told and left out.
+        """
+        row = BY_NAME[name]
+        topic = topic or name
+        statistics = InputStatistics(row.deadline_s(self.stack.rates.as_dict()))
+        self.inputs[topic] = statistics
+
+        def callback(message: Any) -> None:
+            if not self.active:
+                return
+            statistics.arrived(self._steady_ns(), getattr(message, "sequence", None))
+            try:
+                take(message if cls is None else from_message(cls, message))
+            except MalformedMessage as error:
+                statistics.malformed += 1
+                self.tell(self._malformed(topic, error))
+
+        self._readers.append(
+            self.create_subscription(
+                _message_type(row.type), topic, callback, profile(row.delivery)
+            )
+        )
+
+    def every(self, rate_hz: float, step: Callable[[], None]) -> None:
+        """Call `step` at a steady rate while the node is active; its time is kept for diagnostics."""
+
+        def timed() -> None:
+            begin = time.perf_counter()
+            step()
+            self.steps.took((time.perf_counter() - begin) * 1e3)
+
+        self._timers_when_active.append((1.0 / rate_hz, timed))
+
+    def tell(self, event: DriveEvent) -> None:
+        """Publish an event and log it; the same one (name and subject) at most once a second."""
+        key = (event.name, event.subject)
+        last = self._told.get(key)
+        if last is not None and 0 <= event.stamp_ns - last < REPEAT_EVENT_AFTER_S * SECOND:
+            return
+        self._told[key] = event.stamp_ns
+        if event.severity > self._worst:
+            self._worst, self._worst_text = event.severity, event.text
+        log = self.get_logger()
+        # rclpy remembers one severity a call site, so each has its own line.
+        if event.severity >= Severity.ERROR:
+            log.error(event.text)
+        elif event.severity == Severity.WARNING:
+            log.warning(event.text)
+        else:
+            log.info(event.text)
+        self._writers["vla/event"].publish(to_message(event))
+
+    # Lifecycle.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Configure; a ValueError's line is logged and the node stays unconfigured."""
+        try:
+            self.configure()
+        except (ValueError, OSError, ImportError) as error:
+            self.get_logger().error(f"cannot be configured: {error}")
+            self._let_go()
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start timers and take messages."""
+        result = super().on_activate(state)
+        self.active = True
+        self._running_timers = [
+            self.create_timer(period_s, step, clock=self._steady)
+            for period_s, step in self._timers_when_active
+        ]
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop timers and leave messages."""
+        self._stop_timers()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of core and topics."""
+        result = super().on_cleanup(state)
+        self._let_go()
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and let go."""
+        self._stop_timers()
+        result = super().on_shutdown(state)
+        self._let_go()
+        return result
+
+    def _stop_timers(self) -> None:
+        self.active = False
+        for timer in self._running_timers:
+            self.destroy_timer(timer)
+        self._running_timers = []
+
+    def _let_go(self) -> None:
+        self.release()
+        for reader in self._readers:
+            self.destroy_subscription(reader)
+        for name in [n for n in self._writers if n not in ("vla/event", "diagnostics")]:
+            self.destroy_lifecycle_publisher(self._writers.pop(name))
+        self._readers, self._timers_when_active, self.inputs = [], [], {}
+
+    # Diagnostics.
+
+    def _steady_ns(self) -> Nanoseconds:
+        return int(self._steady.now().nanoseconds)
+
+    def _malformed(self, topic: str, error: MalformedMessage) -> DriveEvent:
+        return DriveEvent(
+            self.now_ns(), Severity.ERROR, self.NAME, "malformed_message", topic,
+            float(self.inputs[topic].malformed), 0.0, "messages",
+            f"{topic}: malformed message left out: {error}",
+        )
+
+    def _publish_diagnostics(self) -> None:
+        values = {
+            "state": "active" if self.active else "inactive",
+            "step_ms_p50": f"{self.steps.quantile(0.5):.2f}",
+            "step_ms_p99": f"{self.steps.quantile(0.99):.2f}",
+        }
+        for topic, statistics in self.inputs.items():
+            values[f"{topic} rate_hz"] = f"{statistics.rate_hz(DIAGNOSTICS_PERIOD_S):.1f}"
+            values[f"{topic} dropped"] = str(statistics.dropped)
+            values[f"{topic} missed_deadlines"] = str(statistics.missed_deadlines)
+            values[f"{topic} malformed"] = str(statistics.malformed)
+        values.update(self.diagnose())
+        array = DiagnosticArray()
+        set_stamp(array.header.stamp, self.now_ns())
+        array.status = [
+            DiagnosticStatus(
+                level=_DIAGNOSTIC_LEVEL[self._worst],
+                name=f"vla_driving: {self.NAME}",
+                message=self._worst_text or "ok",
+                hardware_id=self.stack.vehicle,
+                values=[KeyValue(key=key, value=value) for key, value in values.items()],
+            )
+        ]
+        self._writers["diagnostics"].publish(array)
+        self._worst, self._worst_text = Severity.INFO, ""
+
+
+_DIAGNOSTIC_LEVEL = {
+    Severity.INFO: DiagnosticStatus.OK,
+    Severity.WARNING: DiagnosticStatus.WARN,
+    Severity.ERROR: DiagnosticStatus.ERROR,
+    Severity.CRITICAL: DiagnosticStatus.ERROR,
+}
+
+
+def _message_type(name: str) -> Any:
+    package, folder, message = name.split("/")
+    return getattr(importlib.import_module(f"{package}.{folder}"), message)

@@ -1,0 +1,59 @@
+"""What a node counts about itself and its inputs, for diagnostics."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from vla_driving.contract.clock import Nanoseconds, age_s
+
+
+@dataclass
+class InputStatistics:
+    """Arrivals on one topic: counts, drops by sequence gap, missed deadlines, malformed messages."""
+
+    deadline_s: float | None
+    received: int = 0
+    dropped: int = 0
+    malformed: int = 0
+    missed_deadlines: int = 0
+    _last_arrival_ns: Nanoseconds | None = None
+    _last_sequence: int | None = None
+    _received_before: int = 0
+
+    def arrived(self, arrival_ns: Nanoseconds, sequence: int | None) -> None:
+        """Count one message; `sequence` is None where the message has none."""
+        self.received += 1
+        if self._last_arrival_ns is not None and self.deadline_s is not None:
+            if age_s(self._last_arrival_ns, arrival_ns) > self.deadline_s:
+                self.missed_deadlines += 1
+        if sequence is not None and self._last_sequence is not None:
+            self.dropped += max(0, sequence - self._last_sequence - 1)
+        self._last_arrival_ns = arrival_ns
+        self._last_sequence = sequence
+
+    def rate_hz(self, period_s: float) -> float:
+        """Mean rate since the last call, which was `period_s` ago."""
+        rate = (self.received - self._received_before) / period_s
+        self._received_before = self.received
+        return rate
+
+    def silent_s(self, now_ns: Nanoseconds) -> float | None:
+        """Time since the last arrival in s; None where nothing has come."""
+        return None if self._last_arrival_ns is None else age_s(self._last_arrival_ns, now_ns)
+
+
+@dataclass
+class StepStatistics:
+    """Durations of the last 512 steps, in ms."""
+
+    durations_ms: deque[float] = field(default_factory=lambda: deque(maxlen=512))
+
+    def took(self, milliseconds: float) -> None:
+        """Count one step."""
+        self.durations_ms.append(milliseconds)
+
+    def quantile(self, share: float) -> float:
+        """Quantile of the durations; 0 where there are none."""
+        ordered = sorted(self.durations_ms)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
