@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ DIAGNOSTICS_PERIOD_S = 1.0
 REPEAT_EVENT_AFTER_S = 1.0
 
 
-class StackNode(LifecycleNode):  # type: ignore[misc]
+class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
     """A lifecycle node around one core.
 
     A subclass names its SETTINGS class and fills `configure` (make the core, `listen`, `speak`,
@@ -60,9 +61,9 @@ class StackNode(LifecycleNode):  # type: ignore[misc]
 
     # What a subclass fills.
 
+    @abstractmethod
     def configure(self) -> None:
         """Make the core and its topics. Raises ValueError with one line."""
-        raise NotImplementedError
 
     def release(self) -> None:
         """Let go of what `configure` took."""
