@@ -1,0 +1,1 @@
+"""What runs a network: one interface, one module a library, each imported only where it is used."""
