@@ -1,0 +1,31 @@
+# Each target sets up what it needs and skips what is done: scripts/bootstrap.sh.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint train setup clean
+RUN := scripts/in_env.sh
+
+help: ## Say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 10
+
+demo: ## Drive the simulated car for 60 s; writes out/demo/
+	@scripts/bootstrap.sh demo
+	@$(RUN) vla-driving demo
+
+test: ## Run the checks and all tests
+	@scripts/bootstrap.sh test
+	@$(RUN) scripts/check.sh lint pytest
+
+lint: ## Run the checks alone: ruff, mypy, import-linter
+	@scripts/bootstrap.sh test
+	@$(RUN) scripts/check.sh lint
+
+train: ## Train and export the shipped model anew
+	@scripts/bootstrap.sh train
+	@$(RUN) python -m vla_driving.learning.train
+
+setup: ## Set up for make demo, run nothing
+	@scripts/bootstrap.sh demo
+
+clean: ## Remove the virtual environment, builds, caches and out/
+	rm -rf .venv build install log dist out *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
