@@ -33,7 +33,9 @@ def test_survives_the_message(cls, checksum, data: st.DataObject) -> None:  # ty
     assert checksum(from_message(cls, to_message(value))) == checksum(value)
 
 
-@pytest.mark.parametrize(("cls", "checksum"), CHECKSUMS[:2] + CHECKSUMS[3:], ids=lambda c: c.__name__)
+@pytest.mark.parametrize(
+    ("cls", "checksum"), [c for c in CHECKSUMS if c[0] is not Plan], ids=lambda c: c.__name__
+)
 @QUICK
 @given(data=st.data())
 def test_notices_any_changed_field(cls, checksum, data: st.DataObject) -> None:  # type: ignore[no-untyped-def]

@@ -76,5 +76,5 @@ def test_bad_files_are_named(tmp_path: Path, content: str, words: str) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="nothing.yaml: no such file"):
+    with pytest.raises(SettingsError, match=r"nothing\.yaml: no such file"):
         load(Inner, tmp_path / "nothing.yaml")

@@ -38,7 +38,7 @@ class Camera:
     fy: float = quantity("pixels", 1.0, 20000.0)
     cx: float = quantity("pixels", -8192.0, 16384.0)
     cy: float = quantity("pixels", -8192.0, 16384.0)
-    mount: Mount
+    mount: Mount = described("where it sits on the car")
     distortion_model: str = choice("none", "plumb_bob", "rational", "equidistant")
     distortion: tuple[float, ...] = described("coefficients as in CameraInfo.d; [] for none")
 
@@ -47,10 +47,12 @@ class Camera:
         return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
 
     def rotation(self) -> npt.NDArray[np.float64]:
-        """(3, 3) rotation that takes base_link directions to the optical frame (z forward, x right)."""
+        """(3, 3) rotation of base_link directions into the optical frame (z forward, x right)."""
         return _OPTICAL_FROM_BODY @ _body_rotation(self.mount).T
 
-    def project(self, points: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    def project(
+        self, points: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Pixels (N, 2) of (N, 3) points in base_link, m, and which of them lie in front.
 
         Distortion is left out: this is for drawing and for virtual cameras.
@@ -59,10 +61,9 @@ class Camera:
         optical = (np.asarray(points, np.float64).reshape(-1, 3) - position) @ self.rotation().T
         ahead = optical[:, 2] > 0.1
         depth = np.where(ahead, optical[:, 2], 1.0)
-        pixels = np.stack(
-            [self.fx * optical[:, 0] / depth + self.cx, self.fy * optical[:, 1] / depth + self.cy], 1
-        )
-        return pixels, ahead
+        u = self.fx * optical[:, 0] / depth + self.cx
+        v = self.fy * optical[:, 1] / depth + self.cy
+        return np.stack([u, v], axis=1), ahead
 
 
 def load_camera(path: Path) -> Camera:

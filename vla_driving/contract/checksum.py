@@ -66,10 +66,8 @@ def vehicle_state_checksum(state: VehicleState) -> int:
 
 
 def _trajectory_bytes(trajectory: Trajectory) -> bytes:
-    parts = (np.float32(trajectory.probability).tobytes(),) + tuple(
-        np.ascontiguousarray(a, "<f4").tobytes() for a in trajectory.arrays()
-    )
-    return b"".join(parts)
+    arrays = (np.ascontiguousarray(a, "<f4").tobytes() for a in trajectory.arrays())
+    return b"".join((np.float32(trajectory.probability).tobytes(), *arrays))
 
 
 def _single(value: float) -> float:

@@ -45,7 +45,7 @@ class CameraFrame:
 
 @dataclass(frozen=True, eq=False)
 class FrameSet:
-    """Frames in the order of the model's manifest; `stamp_ns` is the reference camera's exposure."""
+    """Frames in the manifest's order; `stamp_ns` is the reference camera's exposure."""
 
     stamp_ns: Nanoseconds
     sequence: int

@@ -70,7 +70,7 @@ def from_message(cls: type[T], message: Any) -> T:
     if cls is CameraFrame:
         return typing.cast(T, _read_camera_frame(message))
     values: dict[str, Any] = {}
-    for name, attribute, hint in _fields(cls):
+    for name, attribute, hint in _fields(typing.cast(Any, cls)):
         try:
             values[name] = _reader(hint)(_get(message, name, attribute))
         except (ValueError, TypeError, AttributeError) as error:
@@ -85,7 +85,7 @@ def to_message(value: Any) -> Any:
     if isinstance(value, CameraFrame):
         _write_camera_frame(value, message)
         return message
-    for name, attribute, hint in _fields(type(value)):
+    for name, attribute, hint in _fields(typing.cast(Any, type(value))):
         content = getattr(value, name)
         if name.endswith("_ns"):
             set_stamp(_time_field(message, name, attribute), content)
@@ -109,7 +109,7 @@ def _time_field(message: Any, name: str, attribute: str) -> Any:
 
 
 @cache
-def _fields(cls: type) -> tuple[tuple[str, str, Any], ...]:
+def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls)]
     return tuple((name, name.removesuffix("_ns").removesuffix("_s"), hints[name]) for name in names)

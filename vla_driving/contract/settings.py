@@ -1,4 +1,4 @@
-"""Strict reading of YAML settings into dataclasses: nothing unknown, missing or out of range passes.
+"""Strict reading of YAML settings: nothing unknown, missing or out of range passes.
 
 A dataclass field states its unit, range and meaning beside itself::
 
@@ -106,7 +106,9 @@ def _convert(hint: Any, value: Any, metadata: Mapping[str, Any], where: str) -> 
     return value
 
 
-def _convert_tuple(hint: Any, value: Any, metadata: Mapping[str, Any], where: str) -> tuple[Any, ...]:
+def _convert_tuple(
+    hint: Any, value: Any, metadata: Mapping[str, Any], where: str
+) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise SettingsError(f"{where}: expected a list, got {value!r}")
     inner = typing.get_args(hint)

@@ -59,7 +59,7 @@ class VehicleState:
 
 @dataclass(frozen=True)
 class DriverState:
-    """What driver monitoring reports; durations in s, 0 where eyes or hands are where they belong."""
+    """What driver monitoring reports; durations in s, 0 while eyes or hands are in place."""
 
     stamp_ns: Nanoseconds
     present: bool

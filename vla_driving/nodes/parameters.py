@@ -71,7 +71,7 @@ def read(node: Node, *classes: type) -> tuple[Any, ...]:
             f"{where}: parameter {missing[0]!r} is missing: set it in config/stack.yaml "
             "and start with --params-file"
         )
-    settings = tuple(
+    settings: tuple[Any, ...] = tuple(
         from_mapping(cls, _nested({leaf.name: given[leaf.name] for leaf in leaves(cls)}), where)
         for cls in classes
     )

@@ -15,7 +15,7 @@ from vla_driving.nodes.stack_node import StackNode
 
 
 def run(node_class: Callable[[], StackNode]) -> None:
-    """Make the node and spin until the context shuts down; a bad parameter ends it with one line."""
+    """Make the node and spin until shutdown; a bad parameter ends it with one line."""
     rclpy.init()
     try:
         node = node_class()

@@ -1,4 +1,4 @@
-"""What all nodes of the stack have in common: lifecycle, parameters, topics, events, diagnostics."""
+"""What all nodes have in common: lifecycle, parameters, topics, events, diagnostics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DIAGNOSTICS_PERIOD_S = 1.0
 REPEAT_EVENT_AFTER_S = 1.0
 
 
-class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
+class StackNode(LifecycleNode, ABC):
     """A lifecycle node around one core.
 
     A subclass names its SETTINGS class and fills `configure` (make the core, `listen`, `speak`,
@@ -120,7 +120,7 @@ class StackNode(LifecycleNode, ABC):  # type: ignore[misc]
         )
 
     def every(self, rate_hz: float, step: Callable[[], None]) -> None:
-        """Call `step` at a steady rate while the node is active; its time is kept for diagnostics."""
+        """Call `step` at a steady rate while active; its duration is kept for diagnostics."""
 
         def timed() -> None:
             begin = time.perf_counter()

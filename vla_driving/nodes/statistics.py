@@ -10,7 +10,7 @@ from vla_driving.contract.clock import Nanoseconds, age_s
 
 @dataclass
 class InputStatistics:
-    """Arrivals on one topic: counts, drops by sequence gap, missed deadlines, malformed messages."""
+    """Arrivals on one topic: drops by sequence gap, missed deadlines, malformed messages."""
 
     deadline_s: float | None
     received: int = 0
@@ -24,9 +24,9 @@ class InputStatistics:
     def arrived(self, arrival_ns: Nanoseconds, sequence: int | None) -> None:
         """Count one message; `sequence` is None where the message has none."""
         self.received += 1
-        if self._last_arrival_ns is not None and self.deadline_s is not None:
-            if age_s(self._last_arrival_ns, arrival_ns) > self.deadline_s:
-                self.missed_deadlines += 1
+        silent_s = self.silent_s(arrival_ns)
+        if silent_s is not None and self.deadline_s is not None and silent_s > self.deadline_s:
+            self.missed_deadlines += 1
         if sequence is not None and self._last_sequence is not None:
             self.dropped += max(0, sequence - self._last_sequence - 1)
         self._last_arrival_ns = arrival_ns
