@@ -1,0 +1,121 @@
+"""What the pilot is taught: positions, first controls, lane lines, objects, its own doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vla_driving.contract.trajectory import TIMES_S
+from vla_driving.learning.network import Decoded
+from vla_driving.learning.tensors import OBJECT_NUMBERS, STATIONS_M
+from vla_driving.learning.unicycle import Motion, integrate
+
+TWO_SECONDS = 19
+FIRST_SECOND = 10
+OTHER_MODES = 0.1
+"""Share of the loss that modes which lost still get, so that none of them dies (relaxed
+winner-takes-all, Rupprecht et al. 2017)."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Truth for a batch of B: speed (B,), acceleration and curvature (B, 64), lane_lines
+    (B, 4, 1 + S), objects (B, M, 8), weight (B,)."""
+
+    speed: Tensor
+    acceleration: Tensor
+    curvature: Tensor
+    lane_lines: Tensor
+    objects: Tensor
+    weight: Tensor
+
+
+def total_loss(decoded: Decoded, labels: Labels) -> tuple[Tensor, dict[str, Tensor]]:
+    """Scalar to minimise and its parts; the figures `ade` and `position_2s` are in m."""
+    truth = integrate(labels.speed, labels.acceleration, labels.curvature)
+    speed = labels.speed[:, None].expand(-1, decoded.acceleration.shape[1])
+    motion = integrate(speed, decoded.acceleration, decoded.curvature)
+    cost = _motion_cost(motion, truth) + _control_cost(decoded, labels)
+    best = cost.detach().argmin(1)
+    winner = cost.gather(1, best[:, None])[:, 0]
+    weight = labels.weight / labels.weight.mean()
+    drive = (weight * ((1.0 - OTHER_MODES) * winner + OTHER_MODES * cost.mean(1))).mean()
+    choose = (weight * functional.cross_entropy(decoded.mode_logits, best, reduction="none")).mean()
+    chosen = decoded.mode_logits.argmax(1)
+    error = _distance(motion, truth).detach()
+    error = error.gather(1, chosen[:, None, None].expand(-1, 1, error.shape[2]))[:, 0]
+    doubt = _doubt_cost(decoded.uncertainty, error[:, TWO_SECONDS])
+    lines = _line_cost(decoded, labels.lane_lines)
+    objects = _object_cost(decoded, labels.objects)
+    total = drive + 0.2 * choose + 0.1 * doubt + 0.5 * lines + 0.3 * objects
+    parts = {
+        "loss": total, "drive": drive, "choose": choose, "doubt": doubt, "lines": lines,
+        "objects": objects, "ade": error.mean(), "position_2s": error[:, TWO_SECONDS].mean(),
+    }
+    return total, {k: v.detach() for k, v in parts.items()}
+
+
+def _distance(motion: Motion, truth: Motion) -> Tensor:
+    return torch.hypot(motion.x - truth.x[:, None], motion.y - truth.y[:, None])
+
+
+def _motion_cost(motion: Motion, truth: Motion) -> Tensor:
+    """(B, K) cost; far points count less, since much about them is not yet decided."""
+    time = torch.as_tensor(TIMES_S, device=truth.x.device)
+    fade = 1.0 / (1.0 + 0.5 * time)
+    cos, sin = torch.cos(truth.heading)[:, None], torch.sin(truth.heading)[:, None]
+    dx, dy = motion.x - truth.x[:, None], motion.y - truth.y[:, None]
+    along = (cos * dx + sin * dy).abs()
+    across = (cos * dy - sin * dx).abs()
+    heading = (motion.heading - truth.heading[:, None]).abs()
+    speed = (motion.speed - truth.speed[:, None]).abs()
+    return (fade * (0.3 * along + across + 2.0 * heading + 0.2 * speed)).mean(2)
+
+
+def _control_cost(decoded: Decoded, labels: Labels) -> Tensor:
+    """(B, K) cost of the controls that are carried out before the next plan comes."""
+    curvature = decoded.curvature[..., :FIRST_SECOND] - labels.curvature[:, None, :FIRST_SECOND]
+    acceleration = (
+        decoded.acceleration[..., :FIRST_SECOND] - labels.acceleration[:, None, :FIRST_SECOND]
+    )
+    return 10.0 * curvature.abs().mean(2) + 0.1 * acceleration.abs().mean(2)
+
+
+def _doubt_cost(uncertainty: Tensor, error: Tensor) -> Tensor:
+    # Two-dimensional Gaussian: the expected squared distance is twice the variance per axis.
+    variance = uncertainty**2
+    return (torch.log(variance) + 0.5 * error.clamp(max=20.0) ** 2 / variance).mean()
+
+
+def _line_cost(decoded: Decoded, truth: Tensor) -> Tensor:
+    seen = truth[..., 0]
+    exists = functional.binary_cross_entropy_with_logits(decoded.line_logits, seen)
+    station = torch.tensor(STATIONS_M, device=truth.device)
+    fade = 10.0 / (10.0 + station)
+    offset = functional.smooth_l1_loss(
+        decoded.line_offsets, truth[..., 1:], beta=0.3, reduction="none"
+    )
+    offset = (offset * fade).mean(2)
+    return exists + (offset * seen).sum() / seen.sum().clamp(min=1.0)
+
+
+def _object_cost(decoded: Decoded, truth: Tensor) -> Tensor:
+    there = truth[..., 0]
+    exists = functional.binary_cross_entropy_with_logits(decoded.object_logits, there)
+    numbers = truth[..., 1:OBJECT_NUMBERS]
+    scale = torch.tensor([5.0, 1.0, 4.0, 1.0, 1.0, 0.5], device=truth.device)
+    # Far things cannot be placed as exactly as near ones.
+    distance = 1.0 + numbers[..., 0].clamp(min=0.0) / 15.0
+    error = functional.smooth_l1_loss(
+        decoded.object_numbers / scale, numbers / scale, reduction="none"
+    ).mean(2)
+    kind = functional.cross_entropy(
+        decoded.class_logits.flatten(0, 1),
+        truth[..., OBJECT_NUMBERS].flatten().long(),
+        reduction="none",
+    ).view_as(there)
+    number = there.sum().clamp(min=1.0)
+    return exists + ((error / distance + 0.1 * kind) * there).sum() / number
