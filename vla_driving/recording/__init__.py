@@ -1,1 +1,1 @@
-"""Bags: writer, reader, events."""
+"""Bags of a drive: written beside it, read after it, whatever the disk and the power did."""
