@@ -1,1 +1,1 @@
-"""Tracking of the approved plan and the actuator envelope, the last gate before the vehicle."""
+"""The last gate: tracks the approved plan, keeps the actuator envelope, stops the car by itself."""
