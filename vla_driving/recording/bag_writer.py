@@ -48,9 +48,8 @@ class BagWriter:
     """One bag. `write` takes a message and returns at once, whatever the disk does.
 
     `fault` is None, or the one line that says why recording stopped (disk full, disk gone); what
-    was written until then stays readable. `written` counts messages in the bag, `lost` those left
-    out because the disk was too slow or recording had stopped, `refused` names types that have no
-    definition.
+    was written until then stays readable. `written` counts messages in the bag, `refused` names
+    types that have no definition.
     """
 
     def __init__(self, folder: Path, settings: EventRecorderSettings) -> None:
@@ -59,7 +58,6 @@ class BagWriter:
         self.path = folder / f"{folder.name}_0.mcap"
         self.fault: str | None = None
         self.written = 0
-        self.lost = 0
         self.refused: set[str] = set()
         self._settings = settings
         self._make_folder()
@@ -78,6 +76,7 @@ class BagWriter:
         self._first_ns: Nanoseconds | None = None
         self._last_ns: Nanoseconds = 0
         self._queue: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+        self._offered = 0
         self._queued_bytes = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="bag_writer", daemon=True)
@@ -93,12 +92,18 @@ class BagWriter:
     ) -> None:
         """Take one serialised message of the absolute `topic`: arrival and publication in ns."""
         with self._lock:
+            self._offered += 1
             full = self._queued_bytes + len(cdr) > self._settings.queue_bytes
-            if self.fault is not None or full:
-                self.lost += 1
-                return
-            self._queued_bytes += len(cdr)
-        self._queue.put(_Message(topic, message_type, cdr, log_time_ns, publish_time_ns))
+            if self.fault is None and not full:
+                self._queued_bytes += len(cdr)
+                self._queue.put(_Message(topic, message_type, cdr, log_time_ns, publish_time_ns))
+
+    @property
+    def lost(self) -> int:
+        """Messages left out: the disk too slow, recording stopped, or the type not known."""
+        with self._lock:
+            waiting = 0 if self.fault else self._queue.qsize()
+            return max(0, self._offered - self.written - waiting)
 
     def close(self) -> None:
         """Write what waits, end the file and write metadata.yaml. May be called twice."""
@@ -210,16 +215,16 @@ class BagWriter:
         except (OSError, ValueError) as error:
             state = f"the file could not be ended ({error}); `vla-driving recover` reads it"
         with self._lock:
-            self.lost += self._queue.qsize()
+            while not self._queue.empty():
+                self._queue.get()
             self.fault = (
-                f"{self.folder}: recording stopped: {reason}; {self.written} messages kept, {state}; "
-                "free some space before the next drive"
+                f"{self.folder}: recording stopped: {reason}; {self.written} messages kept, "
+                f"{state}; free some space before the next drive"
             )
 
     def _take_counts(self, contents: mcap_file.Contents) -> None:
         counts = contents.message_counts()
         self._counts = {t: counts.get(c, 0) for t, c in self._channels.items()}
-        self.lost += self.written - sum(self._counts.values())
         self.written = sum(self._counts.values())
         self._last_ns = max((c.message_end_time for c in contents.chunks), default=0)
 

@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import lz4.frame
+import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 from mcap.data_stream import ReadDataStream, RecordBuilder
 from mcap.opcode import Opcode
@@ -258,7 +258,9 @@ def _ends_well(file: BinaryIO, size: int, records: list[Record]) -> bool:
     return file.read() == MAGIC
 
 
-def _indexes_behind(file: BinaryIO, records: list[Record], chunk: int) -> dict[int, tuple[int, int]]:
+def _indexes_behind(
+    file: BinaryIO, records: list[Record], chunk: int
+) -> dict[int, tuple[int, int]]:
     """Channel id to (offset of its index record, messages) for the chunk at `records[chunk]`."""
     found = {}
     for record in records[chunk + 1 :]:

@@ -1,4 +1,4 @@
-"""metadata.yaml of a rosbag2 bag, version 9 (Jazzy), and the QoS that a bag notes for each topic."""
+"""metadata.yaml of a rosbag2 bag, version 9 (Jazzy), and the QoS noted for each topic."""
 
 from __future__ import annotations
 
