@@ -29,6 +29,7 @@ class StackSettings:
 
     vehicle: str = described("name of a file in config/vehicles, or a path")
     model: str = described("name of a folder in models, or a path")
+    cameras: tuple[str, ...] = described("camera names, the model's reference camera first")
     rates: Rates = described("nominal rates; deadlines follow from them")
 
 

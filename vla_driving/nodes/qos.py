@@ -10,9 +10,9 @@ _RELIABLE, _BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFF
 _VOLATILE, _LATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
 
 
-def profile(delivery: Delivery) -> QoSProfile:
-    """QoS profile of a delivery; see Delivery for what each means."""
-    reliability, durability, depth = {
+def profile(delivery: Delivery, depth: int | None = None) -> QoSProfile:
+    """QoS profile of a delivery; see Delivery for what each means. A reader may keep more."""
+    reliability, durability, own_depth = {
         Delivery.LATEST: (_BEST_EFFORT, _VOLATILE, 1),
         Delivery.STATE: (_RELIABLE, _VOLATILE, 1),
         Delivery.LATCHED: (_RELIABLE, _LATCHED, 1),
@@ -22,5 +22,5 @@ def profile(delivery: Delivery) -> QoSProfile:
         reliability=reliability,
         durability=durability,
         history=HistoryPolicy.KEEP_LAST,
-        depth=depth,
+        depth=depth or own_depth,
     )

@@ -6,6 +6,7 @@ import importlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -13,16 +14,18 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
+from vla_driving import paths
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.messages import MalformedMessage, from_message, set_stamp, to_message
-from vla_driving.contract.topics import BY_NAME
+from vla_driving.contract.topics import BY_NAME, Topic, camera_topic
 from vla_driving.nodes import parameters
 from vla_driving.nodes.qos import profile
 from vla_driving.nodes.statistics import InputStatistics, StepStatistics
 
 DIAGNOSTICS_PERIOD_S = 1.0
 REPEAT_EVENT_AFTER_S = 1.0
+RECORDER_DEPTH = 100
 
 
 class StackNode(LifecycleNode, ABC):
@@ -78,6 +81,15 @@ class StackNode(LifecycleNode, ABC):
         """The stack's clock: ROS time, so a replay may drive it."""
         return int(self.get_clock().now().nanoseconds)
 
+    def vehicle_file(self) -> Path:
+        """The car's file, by the name or path in the parameter `vehicle`."""
+        return _named(self.stack.vehicle, "vehicles")
+
+    def model_folder(self) -> Path:
+        """The model's folder, by the name or path in the parameter `model`."""
+        name = self.stack.model
+        return Path(name) if _is_path(name) else paths.model(name)
+
     def speak(self, name: str) -> None:
         """Make the publisher of a topic of the table; silent while the node is not active."""
         topic = BY_NAME[name]
@@ -118,6 +130,30 @@ class StackNode(LifecycleNode, ABC):
                 _message_type(row.type), topic, callback, profile(row.delivery)
             )
         )
+
+    def listen_raw(self, name: str, take: Callable[[bytes], None], topic: str) -> None:
+        """Subscribe like `listen`, to record: `take` gets the bytes, and a busy moment loses none."""
+        row = BY_NAME[name]
+        statistics = InputStatistics(row.deadline_s(self.stack.rates.as_dict()))
+        self.inputs[topic] = statistics
+
+        def callback(cdr: bytes) -> None:
+            if self.active:
+                statistics.arrived(self._steady_ns(), None)
+                take(cdr)
+
+        self._readers.append(
+            self.create_subscription(
+                _message_type(row.type), topic, callback,
+                profile(row.delivery, RECORDER_DEPTH), raw=True,
+            )
+        )
+
+    def topic_names(self, row: Topic) -> list[str]:
+        """Topics of a row: one for each camera where the row holds a camera's name."""
+        if "{camera}" not in row.name:
+            return [row.name]
+        return [camera_topic(row.name, camera) for camera in self.stack.cameras]
 
     def every(self, rate_hz: float, step: Callable[[], None]) -> None:
         """Call `step` at a steady rate while active; its duration is kept for diagnostics."""
@@ -247,6 +283,14 @@ _DIAGNOSTIC_LEVEL = {
     Severity.ERROR: DiagnosticStatus.ERROR,
     Severity.CRITICAL: DiagnosticStatus.ERROR,
 }
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or name.endswith(".yaml")
+
+
+def _named(name: str, folder: str) -> Path:
+    return Path(name) if _is_path(name) else paths.config(f"{folder}/{name}.yaml")
 
 
 def _message_type(name: str) -> Any:

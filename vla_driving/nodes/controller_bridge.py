@@ -1,0 +1,65 @@
+"""controller_bridge: the last gate, from approved plan to control command at 100 Hz."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from vla_driving.contract.plan import ApprovedPlan
+from vla_driving.contract.vehicle import VehicleState, load_vehicle
+from vla_driving.control.bridge import ControllerBridge, Inputs, Tracking
+from vla_driving.control.settings import ControllerBridgeSettings
+from vla_driving.nodes.process import run
+from vla_driving.nodes.stack_node import StackNode
+
+
+class ControllerBridgeNode(StackNode):
+    """One command every step, whatever comes or stops coming."""
+
+    NAME: ClassVar[str] = "controller_bridge"
+    SETTINGS: ClassVar[type] = ControllerBridgeSettings
+
+    def configure(self) -> None:
+        """Make the core and its topics. Raises SettingsError for a bad vehicle file."""
+        rates = self.stack.rates
+        self._core = ControllerBridge(self.settings, load_vehicle(self.vehicle_file()), rates)
+        self._plan: ApprovedPlan | None = None
+        self._state: VehicleState | None = None
+        self._tracking: Tracking | None = None
+        self.speak("vla/control_command")
+        self.listen("vla/approved_plan", ApprovedPlan, self._take_plan)
+        self.listen("vehicle/state", VehicleState, self._take_state)
+        self.every(rates.command, self._step)
+
+    def diagnose(self) -> dict[str, str]:
+        """How well the plan is kept."""
+        if self._tracking is None:
+            return {}
+        return {
+            "lateral_error_m": f"{self._tracking.lateral_error:.2f}",
+            "speed_error_m_s": f"{self._tracking.speed_error:.2f}",
+        }
+
+    def _take_plan(self, plan: ApprovedPlan) -> None:
+        self._plan = plan
+
+    def _take_state(self, state: VehicleState) -> None:
+        self._state = state
+
+    def _step(self) -> None:
+        outcome = self._core.step(Inputs(self._plan, self._state), self.now_ns())
+        self.send("vla/control_command", outcome.command)
+        self._tracking = outcome.tracking
+        for event in outcome.events:
+            self.tell(event)
+
+
+NODE_CLASS = ControllerBridgeNode
+
+
+def main(_args: Any = None) -> None:
+    """Run the node."""
+    run(ControllerBridgeNode)
+
+
+if __name__ == "__main__":
+    main()
