@@ -132,7 +132,7 @@ class StackNode(LifecycleNode, ABC):
         )
 
     def listen_raw(self, name: str, take: Callable[[bytes], None], topic: str) -> None:
-        """Subscribe like `listen`, to record: `take` gets the bytes, and a busy moment loses none."""
+        """Subscribe like `listen`, to record: `take` gets the bytes; a busy moment loses none."""
         row = BY_NAME[name]
         statistics = InputStatistics(row.deadline_s(self.stack.rates.as_dict()))
         self.inputs[topic] = statistics
@@ -157,13 +157,17 @@ class StackNode(LifecycleNode, ABC):
 
     def every(self, rate_hz: float, step: Callable[[], None]) -> None:
         """Call `step` at a steady rate while active; its duration is kept for diagnostics."""
+        self._timers_when_active.append((1.0 / rate_hz, self.timed(step)))
 
-        def timed() -> None:
+    def timed(self, step: Callable[..., None]) -> Callable[..., None]:
+        """`step` with its duration kept for diagnostics."""
+
+        def measured(*arguments: Any) -> None:
             begin = time.perf_counter()
-            step()
+            step(*arguments)
             self.steps.took((time.perf_counter() - begin) * 1e3)
 
-        self._timers_when_active.append((1.0 / rate_hz, timed))
+        return measured
 
     def tell(self, event: DriveEvent) -> None:
         """Publish an event and log it; the same one (name and subject) at most once a second."""

@@ -1,0 +1,84 @@
+"""vla_inference: the doer, from frames to a plan."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+from vla_driving.contract.frames import FrameSet
+from vla_driving.contract.navigation import Route
+from vla_driving.contract.vehicle import VehicleState
+from vla_driving.nodes.process import run
+from vla_driving.nodes.stack_node import StackNode
+from vla_driving.vla.actor import Actor, ActorCounters, ActorInputs
+from vla_driving.vla.manifest import load_model
+from vla_driving.vla.runtimes.choose import Chosen, open_runtime
+from vla_driving.vla.settings import VlaInferenceSettings
+
+
+class VlaInference(StackNode):
+    """Answers each FrameSet as it comes; while it thinks, the newest waits and older ones drop."""
+
+    NAME: ClassVar[str] = "vla_inference"
+    SETTINGS: ClassVar[type] = VlaInferenceSettings
+
+    def configure(self) -> None:
+        """Load and warm up the model. Raises ModelError with one line."""
+        self._chosen: Chosen | None = None
+        model = load_model(self.model_folder())
+        self._chosen = open_runtime(model, self.settings.runtime)
+        self._core = Actor(model, self._chosen, self.settings, time.perf_counter_ns)
+        self._counters = ActorCounters()
+        self._states: list[VehicleState] = []
+        self._route: Route | None = None
+        self.speak("vla/plan")
+        self.listen("vehicle/state", VehicleState, self._take_state)
+        self.listen("vla/route", Route, self._take_route)
+        self.listen("vla/frames", FrameSet, self.timed(self._step))
+        self.get_logger().info(f"model {model.manifest.title} on {self._chosen.name}")
+
+    def release(self) -> None:
+        """Give back the runtime's memory and device."""
+        if self._chosen is not None:
+            self._chosen.runtime.close()
+            self._chosen = None
+
+    def diagnose(self) -> dict[str, str]:
+        """Runtime and counters."""
+        if self._chosen is None:
+            return {}
+        return {
+            "runtime": self._chosen.name,
+            "plans": str(self._counters.plans),
+            "frames_refused": str(self._counters.refused),
+            "frames_dropped": str(self._counters.dropped),
+        }
+
+    def _take_state(self, state: VehicleState) -> None:
+        self._states.append(state)
+        del self._states[:-STATES_BETWEEN_FRAMES]
+
+    def _take_route(self, route: Route) -> None:
+        self._route = route
+
+    def _step(self, frames: FrameSet) -> None:
+        states, self._states = tuple(self._states), []
+        outputs = self._core.step(ActorInputs(frames, states, self._route), self.now_ns())
+        self._counters = outputs.counters
+        if outputs.plan is not None:
+            self.send("vla/plan", outputs.plan)
+        for event in outputs.events:
+            self.tell(event)
+
+
+STATES_BETWEEN_FRAMES = 100
+NODE_CLASS = VlaInference
+
+
+def main(_args: Any = None) -> None:
+    """Run the node."""
+    run(VlaInference)
+
+
+if __name__ == "__main__":
+    main()
