@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from vla_driving.contract.cameras import Camera, Mount
+from vla_driving.contract.checksum import vehicle_state_checksum
+from vla_driving.contract.frames import CameraFrame, FrameSet, FrameStatus
+from vla_driving.contract.vehicle import Gear, VehicleState
 from vla_driving.vla.manifest import (
     NAVIGATION_FIELDS,
     Inputs,
@@ -113,3 +116,29 @@ def write_network(path: Path, constants: Mapping[str, np.ndarray] | None = None)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def frame_set(
+    stamp_ns: int,
+    sequence: int = 0,
+    image: np.ndarray | None = None,
+    name: str = "front",
+    status: FrameStatus = FrameStatus.OK,
+    model: str = "tiny/0.1.0",
+) -> FrameSet:
+    """One grey image unless another is given."""
+    grey = np.full((HEIGHT, WIDTH, 3), 100, np.uint8)
+    frame = CameraFrame(name, stamp_ns, status, 1.0, 2.0, grey if image is None else image)
+    return FrameSet(stamp_ns, sequence, model, (frame,))
+
+
+def vehicle_state(stamp_ns: int, sequence: int = 0, **values: Any) -> VehicleState:
+    """A state that fits its checksum; every number that is not given is 0."""
+    numbers = {
+        "speed": 0.0, "wheel_speed": 0.0, "acceleration": 0.0, "lateral_acceleration": 0.0,
+        "yaw_rate": 0.0, "steering_angle": 0.0, "steering_rate": 0.0, **values,
+    }
+    state = VehicleState(
+        stamp_ns=stamp_ns, sequence=sequence, gear=Gear.DRIVE, standstill=False, **numbers
+    )
+    return dataclasses.replace(state, checksum=vehicle_state_checksum(state))

@@ -161,13 +161,13 @@ class Manifest:
     version: str
     licence: str
     description: str
+    inputs: Inputs
+    outputs: Outputs
+    files: tuple[ModelFile, ...]
+    training: Training
+    scores: tuple[Score, ...]
     rate_hz: float = quantity("Hz", 0.1, 100.0, "rate it was trained for")
     horizon_s: float = quantity("s", 0.1, 60.0, "length of its trajectories")
-    inputs: Inputs = described("what it looks at")
-    outputs: Outputs = described("what it answers")
-    files: tuple[ModelFile, ...] = described("every file of the folder that it needs")
-    training: Training = described("where the weights come from")
-    scores: tuple[Score, ...] = described("measured figures")
 
     @property
     def title(self) -> str:

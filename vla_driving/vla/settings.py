@@ -30,6 +30,7 @@ class VlaInferenceSettings:
     runtime: RuntimeSettings
     plan_validity_s: float = quantity("s", 0.1, 2.0, "after the exposure of its frames")
     max_frame_age_s: float = quantity("s", 0.05, 2.0, "exposure to the start of inference")
+    future_tolerance_s: float = quantity("s", 0.0, 0.5, "frames stamped further ahead are refused")
     max_vehicle_state_age_s: float = quantity(
         "s", 0.02, 1.0, "vehicle state to the exposure of the frames"
     )

@@ -50,8 +50,8 @@ class Cuda:
         """Pinned host memory, mapped as an array of `shape`, and device memory of the same size."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         address = int(self._call("cudaMallocHost", size))
-        memory = (ctypes.c_uint8 * size).from_address(address)
-        host = np.frombuffer(memory, dtype).reshape(shape)
+        memory = memoryview((ctypes.c_uint8 * size).from_address(address))
+        host = np.ndarray(shape, dtype, buffer=memory)
         return CudaBuffer(host, address, int(self._call("cudaMalloc", size)))
 
     def to_device(self, buffer: CudaBuffer) -> None:

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vla_driving.contract.navigation import Turn
+from vla_driving.contract.plan import LateralAction, LongitudinalAction
+from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectClass, SceneObject
+from vla_driving.contract.trajectory import Trajectory, integrate
+from vla_driving.vla.inputs import NO_ROUTE, Navigation
+from vla_driving.vla.outputs import Decoded
+from vla_driving.vla.reasoning import (
+    explain,
+    lateral_action,
+    longitudinal_action,
+    object_in_the_way,
+)
+
+X = np.array([5.0, 20.0, 60.0], np.float32)
+LINES = (
+    LaneLine(LaneLineKind.LANE_LEFT, 0.9, X, np.full(3, 1.8, np.float32)),
+    LaneLine(LaneLineKind.LANE_RIGHT, 0.9, X, np.full(3, -1.8, np.float32)),
+)
+
+
+def path(speed: float, acceleration: float = 0.0, curvature: float = 0.0) -> Trajectory:
+    return integrate(speed, np.full(64, acceleration), np.full(64, curvature))
+
+
+def car(x: float, y: float = 0.0, speed: float = 6.0) -> SceneObject:
+    return SceneObject(ObjectClass.CAR, 0.9, x, y, 0.0, speed, 0.0, 4.5, 1.8)
+
+
+def decoded(trajectory: Trajectory, *objects: SceneObject) -> Decoded:
+    return Decoded((trajectory,), objects, LINES, 0.3, {})
+
+
+def test_slows_for_a_car_and_says_so() -> None:
+    told = explain(decoded(path(8.0, -1.0), car(18.0)), 8.0, NO_ROUTE)
+    assert told.sentence == "car 18 m ahead at 6 m/s, so slow to 5 m/s; keep lane"
+    assert told.longitudinal == LongitudinalAction.DECELERATE
+    figures = {(e.subject, e.quantity): (e.value, e.unit) for e in told.evidence}
+    assert figures["car ahead", "distance"] == (18.0, "m")
+    assert figures["car ahead", "speed"] == (6.0, "m/s")
+    assert figures["own car", "speed"] == (8.0, "m/s")
+
+
+def test_claims_no_cause_it_does_not_report() -> None:
+    told = explain(decoded(path(8.0, -1.0)), 8.0, NO_ROUTE)
+    assert told.sentence == "nothing seen in the way; slow to 5 m/s; keep lane"
+    told = explain(decoded(path(8.0, 1.0), car(60.0, y=8.0)), 8.0, NO_ROUTE)
+    assert told.sentence == "nothing seen in the way; speed up to 11 m/s; keep lane"
+
+
+def test_names_a_sharp_bend() -> None:
+    told = explain(decoded(path(5.0, 0.0, -0.05)), 5.0, NO_ROUTE)
+    assert told.sentence.startswith("right bend of 20 m radius; hold 5 m/s")
+
+
+@pytest.mark.parametrize(
+    ("speed", "acceleration", "action"),
+    [
+        (10.0, 0.0, LongitudinalAction.CRUISE),
+        (10.0, 0.5, LongitudinalAction.ACCELERATE),
+        (10.0, -0.5, LongitudinalAction.DECELERATE),
+        (5.0, -3.0, LongitudinalAction.STOP),
+        (0.0, 0.0, LongitudinalAction.WAIT),
+        (0.0, 1.0, LongitudinalAction.ACCELERATE),
+    ],
+)
+def test_longitudinal_actions(
+    speed: float, acceleration: float, action: LongitudinalAction
+) -> None:
+    assert longitudinal_action(path(speed, acceleration), speed) == action
+
+
+def test_lateral_actions() -> None:
+    straight = path(8.0)
+    assert lateral_action(straight, LINES, NO_ROUTE) == LateralAction.KEEP_LANE
+    assert lateral_action(path(8.0, 0.0, 0.005), LINES, NO_ROUTE) == LateralAction.CHANGE_LEFT
+    assert lateral_action(path(8.0, 0.0, -0.005), LINES, NO_ROUTE) == LateralAction.CHANGE_RIGHT
+    assert lateral_action(path(8.0, 0.0, 0.005), (), NO_ROUTE) == LateralAction.KEEP_LANE
+    near, far = Navigation(Turn.LEFT, 20.0, 0.0), Navigation(Turn.LEFT, 90.0, 0.0)
+    assert lateral_action(straight, LINES, near) == LateralAction.TURN_LEFT
+    assert lateral_action(straight, LINES, far) == LateralAction.KEEP_LANE
+    right = Navigation(Turn.RIGHT, 20.0, 0.0)
+    assert lateral_action(straight, LINES, right) == LateralAction.TURN_RIGHT
+
+
+def test_what_is_in_the_way_follows_the_path() -> None:
+    assert object_in_the_way(path(0.0), (car(12.0),)) is not None
+    assert object_in_the_way(path(8.0), (car(12.0, y=5.0),)) is None
+    assert object_in_the_way(path(8.0), (car(-8.0),)) is None
+    bend = path(8.0, 0.0, 0.03)
+    at = 30
+    assert object_in_the_way(bend, (car(float(bend.x[at]), float(bend.y[at])),)) is not None
+    assert object_in_the_way(bend, (car(35.0),)) is None
+
+
+@given(st.floats(0.0, 40.0), st.floats(-6.0, 4.0), st.floats(-0.2, 0.2), st.floats(-50.0, 90.0))
+def test_one_short_sentence_for_any_path(
+    speed: float, acceleration: float, curvature: float, x: float
+) -> None:
+    told = explain(decoded(path(speed, acceleration, curvature), car(x)), speed, NO_ROUTE)
+    assert 0 < len(told.sentence) < 100
+    assert "\n" not in told.sentence
+    assert len(told.evidence) <= 16
+    assert all(np.isfinite(e.value) for e in told.evidence)
