@@ -195,10 +195,10 @@ class Loop:
                 approved(trajectory, stamp_ns, self.now_ns, self.tick, **self.plan_changes)
             )
         outcome = self.bridge.step(Inputs(self._plan, self._state), self.now_ns)
-        if outcome.command.engaged:
-            self.car.move(outcome.command)
-        else:
-            self.car.move(replace(outcome.command, acceleration=0.0))
+        command = outcome.command
+        if not command.engaged:  # the driver keeps wheel and speed
+            command = replace(command, steering_angle=self.car.angle, acceleration=0.0)
+        self.car.move(command)
         self.log.append((replace(self.car), outcome))
         self.now_ns += STEP_NS
         self.tick += 1

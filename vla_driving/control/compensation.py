@@ -55,10 +55,10 @@ class SteeringInFlight:
             (stamp, angle) for stamp, angle in self._angles
             if 0.0 <= age_s(stamp, now_ns) <= self._delay_s
         ]
-        for (stamp, angle), following in zip(pending, [*pending[1:], None], strict=True):
-            until = now_ns if following is None else following[0]
-            pose = pose.moved(speed, math.tan(angle) / self._wheelbase, age_s(stamp, until))
-        covered = age_s(pending[0][0], now_ns) if pending else 0.0
-        rest = max(self._delay_s - covered, 0.0)
-        bend = math.tan(pending[-1][1]) / self._wheelbase if pending else 0.0
-        return pose.moved(speed, bend, rest)
+        if not pending:
+            return pose.moved(speed, 0.0, self._delay_s)
+        ends = [*(stamp for stamp, _ in pending[1:]), now_ns]
+        for (stamp, angle), end in zip(pending, ends, strict=True):
+            pose = pose.moved(speed, math.tan(angle) / self._wheelbase, age_s(stamp, end))
+        rest = self._delay_s - age_s(pending[0][0], now_ns)
+        return pose.moved(speed, math.tan(pending[-1][1]) / self._wheelbase, rest)

@@ -59,10 +59,13 @@ class PlanFollower:
         withheld: float, elapsed_s: float,
     ) -> float:
         feed_forward = path.acceleration_at(age_s + self._vehicle.acceleration_delay)
-        if path.speed_at(age_s) > self._cap(plan):
-            feed_forward = min(feed_forward, 0.0)
+        # Towards the cap the plan's acceleration fades, above it none is left; what the cap takes
+        # from the plan is no bias of the car, so it is not integrated.
+        room = self._cap(plan) - path.speed_at(age_s)
+        feed_forward = min(feed_forward, self._settings.proportional_gain * max(room, 0.0))
         return self._tracker.acceleration(
-            feed_forward, self.target(plan, path, age_s), speed, withheld, elapsed_s
+            feed_forward, self.target(plan, path, age_s), speed, withheld,
+            elapsed_s if room > 0.0 else 0.0,
         )
 
     def _departs(self, plan: ApprovedPlan, path: Path, age_s: float) -> bool:

@@ -1,0 +1,107 @@
+"""Envelope: whatever is asked for, every limit of the car is kept."""
+
+import math
+from dataclasses import replace
+
+from bicycle_plant import STEP_NS, VEHICLE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vla_driving.control.envelope import Envelope
+
+ANY = st.floats(allow_nan=True, allow_infinity=True)
+STEP = st.tuples(ANY, ANY, ANY, st.integers(-(2**62), 2**62), st.booleans())
+CALM = st.tuples(
+    st.floats(-1.0, 1.0), st.floats(-10.0, 5.0), st.floats(0.0, 45.0), st.just(STEP_NS),
+    st.booleans(),
+)
+TINY = 1e-9
+
+
+@given(st.lists(STEP | CALM, max_size=40), st.none() | st.tuples(ANY, ANY))
+def test_never_outside_whatever_comes(
+    steps: list[tuple[float, float, float, int, bool]], follow: tuple[float, float] | None
+) -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    now = 0
+    if follow is not None:
+        envelope.follow(*follow, now)
+    for angle, acceleration, speed, elapsed, stopping in steps:
+        before = envelope.last
+        now += elapsed
+        out = envelope.step(angle, acceleration, speed, now, stopping)
+        assert all(map(math.isfinite, (out.steering_angle, out.acceleration)))
+        assert all(map(math.isfinite, (out.steering_rate, out.jerk)))
+        assert abs(out.steering_angle) <= VEHICLE.max_steering_angle + TINY
+        assert -VEHICLE.emergency_deceleration - TINY <= out.acceleration
+        assert out.acceleration <= VEHICLE.max_acceleration + TINY
+        assert abs(out.steering_rate) <= VEHICLE.max_steering_rate + 1e-6
+        jerk = VEHICLE.emergency_jerk if stopping else VEHICLE.max_jerk
+        assert abs(out.jerk) <= jerk + 1e-6
+        if not stopping and before.acceleration >= -VEHICLE.max_deceleration:
+            assert out.acceleration >= -VEHICLE.max_deceleration - TINY
+
+
+@given(st.lists(CALM, min_size=1, max_size=60))
+def test_lateral_acceleration_and_jerk_at_speed(
+    steps: list[tuple[float, float, float, int, bool]],
+) -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    now = 0
+    for angle, acceleration, speed, elapsed, stopping in steps:
+        before = math.tan(envelope.last.steering_angle) / VEHICLE.wheelbase * speed**2
+        now += elapsed
+        out = envelope.step(angle, acceleration, speed, now, stopping)
+        lateral = math.tan(out.steering_angle) / VEHICLE.wheelbase * speed**2
+        assert abs(lateral - before) <= VEHICLE.max_lateral_jerk * 0.01 + 1e-6
+        assert abs(lateral) <= max(VEHICLE.max_lateral_acceleration, abs(before)) + 1e-6
+
+
+@given(st.floats(0.0, 40.0), st.floats(-0.6, 0.6))
+@settings(max_examples=30)
+def test_a_steady_demand_within_the_limits_is_reached(speed: float, angle: float) -> None:
+    bound = math.atan(VEHICLE.wheelbase * VEHICLE.max_lateral_acceleration / max(speed, 1.0) ** 2)
+    wanted = max(-bound, min(bound, angle))
+    envelope = Envelope(VEHICLE, 0.01)
+    for k in range(1500):
+        out = envelope.step(wanted, 1.0, min(speed, 30.0), k * STEP_NS, stopping=False)
+    assert math.isclose(out.steering_angle, wanted, abs_tol=1e-9)
+    assert out.acceleration == 1.0
+
+
+def test_an_angle_outside_its_bound_returns_at_the_lateral_jerk_limit() -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    envelope.follow(0.3, 0.0, 0)
+    angles = [
+        envelope.step(0.0, 0.0, 15.0, k * STEP_NS, stopping=False).steering_angle
+        for k in range(1, 200)
+    ]
+    assert all(a > b for a, b in zip([0.3, *angles], angles, strict=False) if b > 0.0)
+    lateral = [math.tan(a) / VEHICLE.wheelbase * 225.0 for a in angles]
+    assert abs((lateral[1] - lateral[0]) / 0.01) <= VEHICLE.max_lateral_jerk + 1e-6
+
+
+def test_no_acceleration_at_the_speed_of_the_domain() -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    for k in range(100):
+        out = envelope.step(0.0, 2.0, VEHICLE.max_speed, k * STEP_NS, stopping=False)
+    assert out.acceleration == 0.0
+
+
+def test_an_unknown_speed_counts_as_the_highest() -> None:
+    known, unknown = (Envelope(VEHICLE, 0.01) for _ in range(2))
+    for k in range(300):
+        a = known.step(0.5, 0.0, VEHICLE.max_speed, k * STEP_NS, stopping=False)
+        b = unknown.step(0.5, 0.0, math.nan, k * STEP_NS, stopping=False)
+    assert a == b
+
+
+def test_following_the_driver_is_not_rate_limited_but_bounded() -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    assert envelope.follow(-0.4, 1.0, 0).steering_angle == -0.4
+    wild = envelope.follow(3.0, -50.0, STEP_NS)
+    assert wild.steering_angle == VEHICLE.max_steering_angle
+    assert wild.acceleration == -VEHICLE.emergency_deceleration
+    assert envelope.follow(math.nan, math.inf, 2 * STEP_NS) == replace(
+        wild, acceleration=0.0
+    )
