@@ -28,8 +28,8 @@ START = 100 * SECOND
 PERIOD = SECOND // 10
 SETTINGS = VlaInferenceSettings(
     runtime=RuntimeSettings(("onnxruntime/CPU",), 1, 1, "unused"),
-    plan_validity_s=0.5, max_frame_age_s=0.3, future_tolerance_s=0.02,
-    max_vehicle_state_age_s=0.1, max_route_age_s=2.0,
+    plan_validity=0.5, max_frame_age=0.3, future_tolerance=0.02,
+    max_vehicle_state_age=0.1, max_route_age=2.0,
     min_object_probability=0.5, min_lane_probability=0.5,
 )
 

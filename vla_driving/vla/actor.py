@@ -162,7 +162,7 @@ class Actor:
         """What is wrong where no frames have come in this step."""
         if self._last is None:
             return [Fault("frames_missing", "vla/frames", "none has ever come")]
-        age, oldest = age_s(self._last.stamp_ns, now_ns), self._settings.max_frame_age_s
+        age, oldest = age_s(self._last.stamp_ns, now_ns), self._settings.max_frame_age
         if age > oldest:
             return [Fault("frames_stale", "vla/frames", "none has come since", age, oldest, "s")]
         return []
@@ -222,17 +222,17 @@ class Actor:
             raise _RefusedError(Fault("frames_malformed", topic, wrong))
         if unusable := [_unusable(f) for f in frames.frames if _is_unusable(f)]:
             raise _RefusedError(*unusable)
-        age, oldest = age_s(frames.stamp_ns, now_ns), self._settings.max_frame_age_s
+        age, oldest = age_s(frames.stamp_ns, now_ns), self._settings.max_frame_age
         if age > oldest:
             raise _RefusedError(Fault("frames_stale", topic, "frames are old", age, oldest, "s"))
-        ahead, tolerance = -age, self._settings.future_tolerance_s
+        ahead, tolerance = -age, self._settings.future_tolerance
         if ahead > tolerance:
             detail = "stamped ahead of now"
             raise _RefusedError(Fault("frames_from_future", topic, detail, ahead, tolerance, "s"))
 
     def _ego_at(self, stamp_ns: Nanoseconds) -> tuple[VehicleState, float]:
         """Vehicle state nearest before an instant and the speed at it. Raises _RefusedError."""
-        topic, oldest = "vehicle/state", self._settings.max_vehicle_state_age_s
+        topic, oldest = "vehicle/state", self._settings.max_vehicle_state_age
         if not self._states:
             raise _RefusedError(Fault("vehicle_state_missing", topic, "no valid state has come"))
         at = bisect_right(self._states, stamp_ns, key=lambda s: s.stamp_ns)
@@ -252,7 +252,7 @@ class Actor:
         self._route_faults = ()
         if route is None:
             return NO_ROUTE
-        age, oldest = age_s(route.stamp_ns, stamp_ns), self._settings.max_route_age_s
+        age, oldest = age_s(route.stamp_ns, stamp_ns), self._settings.max_route_age
         if age > oldest:
             fault = Fault("route_stale", "vla/route", "route is old", age, oldest, "s")
         elif not (math.isfinite(route.distance_to_turn) and math.isfinite(route.speed_limit)):
@@ -271,7 +271,7 @@ class Actor:
             stamp_ns=frames.stamp_ns,
             sequence=self._counters.plans,
             frame_sequence=frames.sequence,
-            valid_until_ns=frames.stamp_ns + nanoseconds(self._settings.plan_validity_s),
+            valid_until_ns=frames.stamp_ns + nanoseconds(self._settings.plan_validity),
             model_name=self._manifest.name,
             model_version=self._manifest.version,
             runtime=self._runtime.name,

@@ -28,12 +28,12 @@ class VlaInferenceSettings:
     """Runtime, validity of plans and how old an input may be."""
 
     runtime: RuntimeSettings
-    plan_validity_s: float = quantity("s", 0.1, 2.0, "after the exposure of its frames")
-    max_frame_age_s: float = quantity("s", 0.05, 2.0, "exposure to the start of inference")
-    future_tolerance_s: float = quantity("s", 0.0, 0.5, "frames stamped further ahead are refused")
-    max_vehicle_state_age_s: float = quantity(
+    plan_validity: float = quantity("s", 0.1, 2.0, "after the exposure of its frames")
+    max_frame_age: float = quantity("s", 0.05, 2.0, "exposure to the start of inference")
+    future_tolerance: float = quantity("s", 0.0, 0.5, "frames stamped further ahead are refused")
+    max_vehicle_state_age: float = quantity(
         "s", 0.02, 1.0, "vehicle state to the exposure of the frames"
     )
-    max_route_age_s: float = quantity("s", 0.1, 10.0, "older routes count as none")
+    max_route_age: float = quantity("s", 0.1, 10.0, "older routes count as none")
     min_object_probability: float = quantity("", 0.0, 1.0, "less probable objects are left out")
     min_lane_probability: float = quantity("", 0.0, 1.0, "less probable lane lines are left out")

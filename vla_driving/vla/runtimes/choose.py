@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vla_driving.vla.manifest import Model
-from vla_driving.vla.runtimes.base import Runtime, RuntimeUnavailableError
+from vla_driving.vla.manifest import Model, ModelError
+from vla_driving.vla.runtimes.base import InferenceError, Runtime, RuntimeUnavailableError
 from vla_driving.vla.runtimes.onnxruntime import OnnxRuntime
 from vla_driving.vla.runtimes.openvino import OpenVinoRuntime
 from vla_driving.vla.runtimes.tensorrt import TensorRtRuntime
@@ -25,7 +25,7 @@ def open_runtime(model: Model, settings: RuntimeSettings) -> Chosen:
     """First runtime of the order that this machine has, loaded and warmed up.
 
     Only an absent library or device moves on to the next; a model that does not fit its manifest
-    does not. Raises ModelError, RuntimeUnavailableError, InferenceError.
+    does not. Raises ModelError.
     """
     passed_over: list[str] = []
     for wanted in settings.order:
@@ -35,7 +35,10 @@ def open_runtime(model: Model, settings: RuntimeSettings) -> Chosen:
         except RuntimeUnavailableError as error:
             passed_over.append(str(error))
             continue
-        runtime.warm_up(settings.warm_up_passes)
+        try:
+            runtime.warm_up(settings.warm_up_passes)
+        except InferenceError as error:
+            raise ModelError(f"{model.network_path}: first pass: {error}") from None
         name = runtime.name
         if passed_over:
             name += f" (instead of {settings.order[0]})"
