@@ -1,0 +1,100 @@
+"""A vehicle without a world: the car that the stack is given while a video feeds it on a desk."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from vla_driving.contract.checksum import command_checksum, vehicle_state_checksum
+from vla_driving.contract.clock import SECOND, Nanoseconds, age_s
+from vla_driving.contract.settings import described, quantity
+from vla_driving.contract.vehicle import (
+    ControlCommand,
+    DriverState,
+    Gear,
+    VehicleParameters,
+    VehicleState,
+)
+
+_COMMAND_TIMEOUT_S = 0.2
+"""The car brakes by itself when commands stop coming: 20 of them at 100 Hz."""
+
+
+@dataclass(frozen=True)
+class BenchVehicleSettings:
+    """What the bench vehicle reports."""
+
+    speed: float = quantity("m/s", 0.0, 60.0, "assumed at the start, and kept unless it follows")
+    follow: bool = described("obey engaged commands; if not, the speed stays and the wheel straight")
+
+
+class BenchVehicle:
+    """Reports gear drive, a driver who is there and watches, and a speed.
+
+    With `follow` it is a kinematic bicycle that obeys engaged commands; without, a car on a straight
+    road at constant speed, as assumed for a video that was filmed by somebody else.
+    """
+
+    def __init__(self, settings: BenchVehicleSettings, vehicle: VehicleParameters) -> None:
+        self._follow = settings.follow
+        self._vehicle = vehicle
+        self._speed = settings.speed
+        self._angle = 0.0
+        self._last_ns: Nanoseconds | None = None
+        self._command: ControlCommand | None = None
+        self._heard_ns: Nanoseconds | None = None
+        self._sequence = 0
+
+    def obey(self, command: ControlCommand, now_ns: Nanoseconds) -> None:
+        """Take a command; one whose checksum does not fit is left out."""
+        if command.checksum == command_checksum(command):
+            self._command, self._heard_ns = command, now_ns
+
+    def step(self, now_ns: Nanoseconds) -> VehicleState:
+        """Move on to now and report."""
+        elapsed_s = 0.0 if self._last_ns is None else (now_ns - self._last_ns) / SECOND
+        self._last_ns = now_ns
+        before, angle_before = self._speed, self._angle
+        if self._follow and elapsed_s > 0.0:
+            self._move(min(elapsed_s, 1.0), now_ns)
+        turned = elapsed_s if elapsed_s > 0.0 else math.inf
+        acceleration = (self._speed - before) / turned
+        steering_rate = (self._angle - angle_before) / turned
+        return self._report(acceleration, steering_rate, now_ns)
+
+    def driver(self, now_ns: Nanoseconds) -> DriverState:
+        """A driver who sits there, hands on the wheel, eyes on the road."""
+        return DriverState(now_ns, True, True, True, 0.0, 0.0)
+
+    def _move(self, elapsed_s: float, now_ns: Nanoseconds) -> None:
+        command, car = self._command, self._vehicle
+        if command is None or self._heard_ns is None or not command.engaged:
+            return
+        acceleration = command.acceleration
+        if age_s(self._heard_ns, now_ns) > _COMMAND_TIMEOUT_S:
+            acceleration = -car.comfort_deceleration
+        self._speed = max(0.0, min(self._speed + acceleration * elapsed_s, car.max_speed))
+        step = car.max_steering_rate * elapsed_s
+        wanted = max(-car.max_steering_angle, min(command.steering_angle, car.max_steering_angle))
+        self._angle += max(-step, min(wanted - self._angle, step))
+
+    def _report(
+        self, acceleration: float, steering_rate: float, now_ns: Nanoseconds
+    ) -> VehicleState:
+        curvature = math.tan(self._angle) / self._vehicle.wheelbase
+        state = VehicleState(
+            stamp_ns=now_ns,
+            sequence=self._sequence,
+            speed=self._speed,
+            wheel_speed=self._speed,
+            acceleration=acceleration,
+            lateral_acceleration=self._speed * self._speed * curvature,
+            yaw_rate=self._speed * curvature,
+            steering_angle=self._angle,
+            steering_rate=steering_rate,
+            gear=Gear.DRIVE,
+            standstill=self._speed < 0.05,
+            hazard_lights=self._command is not None and self._command.hazard_lights,
+        )
+        self._sequence += 1
+        return replace(state, checksum=vehicle_state_checksum(state))
