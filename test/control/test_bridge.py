@@ -2,7 +2,9 @@
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,8 +29,8 @@ STRAIGHT = Road(lambda s: 0.0, lambda s: 10.0)
 BEND = Road(lambda s: 0.01, lambda s: 10.0)
 
 
-def driving(road: Road = STRAIGHT, **kwargs: object) -> Loop:
-    loop = Loop(road, Car(speed=10.0), **kwargs)  # type: ignore[arg-type]
+def driving(road: Road = STRAIGHT, **kwargs: Any) -> Loop:
+    loop = Loop(road, Car(speed=10.0), **kwargs)
     last = loop.run(3.0)
     assert last.command.source == CommandSource.PLAN
     loop.log.clear()
@@ -158,9 +160,11 @@ def test_braking_is_not_eased_by_its_own_stop() -> None:
         ),
     ],
 )
-def test_bad_plans_are_named_and_soon_end_in_a_stop(name: str, spoil: object) -> None:
+def test_bad_plans_are_named_and_soon_end_in_a_stop(
+    name: str, spoil: Callable[[ApprovedPlan], ApprovedPlan]
+) -> None:
     loop = driving()
-    loop.spoil = spoil  # type: ignore[assignment]
+    loop.spoil = spoil
     last = loop.run(0.25)
     assert name in {f.name for f in last.faults}
     assert sources(loop)[0] == CommandSource.PLAN, "the plan before stays in force"

@@ -1,6 +1,7 @@
 """Bridge, car and planner together: how well the road is kept."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_start_cruise_stop_and_hold() -> None:
     assert last.command.hold
     assert last.command.source == CommandSource.PLAN
     held = [outcome.command.hold for _, outcome in loop.log]
-    assert sum(a != b for a, b in zip(held, held[1:], strict=False)) <= 2, "held once, at the end"
+    assert sum(a != b for a, b in pairwise(held)) <= 2, "held once, at the end"
     assert abs(_acceleration_at_rest(loop)) < 1.0, "it lands gently"
 
 

@@ -25,14 +25,14 @@ class BenchVehicleSettings:
     """What the bench vehicle reports."""
 
     speed: float = quantity("m/s", 0.0, 60.0, "assumed at the start, and kept unless it follows")
-    follow: bool = described("obey engaged commands; if not, the speed stays and the wheel straight")
+    follow: bool = described("obey engaged commands; else speed and wheel stay as they are")
 
 
 class BenchVehicle:
     """Reports gear drive, a driver who is there and watches, and a speed.
 
-    With `follow` it is a kinematic bicycle that obeys engaged commands; without, a car on a straight
-    road at constant speed, as assumed for a video that was filmed by somebody else.
+    With `follow` it is a kinematic bicycle that obeys engaged commands; without, a car at constant
+    speed on a straight road, as assumed for a video that somebody else has filmed.
     """
 
     def __init__(self, settings: BenchVehicleSettings, vehicle: VehicleParameters) -> None:
