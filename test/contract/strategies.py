@@ -45,7 +45,7 @@ def _values(hint: typing.Any, name: str, fixed: bool) -> st.SearchStrategy[typin
         return st.sampled_from(hint)
     if name.endswith("_ns"):
         return STAMPS
-    if name == "checksum":
+    if name in ("checksum", "collisions"):
         return st.integers(0, 2**32 - 1)
     return {
         int: st.integers(0, 2**64 - 1), float: SINGLES, bool: st.booleans(), str: WORDS

@@ -15,6 +15,7 @@ from vla_driving.contract.messages import MalformedMessage, from_message, to_mes
 from vla_driving.contract.navigation import EngagementRequest, Instruction, Route
 from vla_driving.contract.plan import ApprovedPlan, Plan
 from vla_driving.contract.scene import ObjectList
+from vla_driving.contract.simulation import SimulationState
 from vla_driving.contract.supervision import SafetyState
 from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
 
@@ -22,7 +23,8 @@ pytest.importorskip("vla_driving_msgs.msg", reason="needs the built vla_driving_
 
 TYPES = (
     ApprovedPlan, ControlCommand, DriveEvent, DriverState, EngagementRequest, FrameSet,
-    Instruction, ObjectList, Plan, Route, SafetyState, VehicleState,
+    Instruction, ObjectList, Plan, Route, SafetyState,
+    SimulationState, VehicleState,
 )
 
 

@@ -42,6 +42,8 @@ _LONGEST = {
     "Plan.evidence": 16,
     "Plan.stages": 16,
     "ObjectList.objects": scene.MAX_OBJECTS,
+    "SimulationState.objects": scene.MAX_OBJECTS,
+    "SimulationState.lane_lines": scene.MAX_LANE_LINES,
     "LaneLine.x": POINTS - 1,
     "LaneLine.y": POINTS - 1,
     "Route.x": MAX_ROUTE_POINTS,
@@ -92,7 +94,7 @@ def to_message(value: Any) -> Any:
         else:
             setattr(message, attribute, _writer(hint)(content))
     if hasattr(message, "header"):
-        message.header.frame_id = "base_link"
+        message.header.frame_id = getattr(value, "FRAME_ID", "base_link")
     return message
 
 

@@ -83,24 +83,24 @@ class StackNode(LifecycleNode, ABC):
 
     def vehicle_file(self) -> Path:
         """The car's file, by the name or path in the parameter `vehicle`."""
-        return _named(self.stack.vehicle, "vehicles")
+        return named_file(self.stack.vehicle, "vehicles")
 
     def model_folder(self) -> Path:
         """The model's folder, by the name or path in the parameter `model`."""
         name = self.stack.model
-        return Path(name) if _is_path(name) else paths.model(name)
+        return Path(name) if "/" in name else paths.model(name)
 
-    def speak(self, name: str) -> None:
-        """Make the publisher of a topic of the table; silent while the node is not active."""
-        topic = BY_NAME[name]
-        self._writers[name] = self.create_lifecycle_publisher(
-            _message_type(topic.type), name, profile(topic.delivery)
+    def speak(self, name: str, topic: str | None = None) -> None:
+        """Make the publisher of row `name` of the table; silent while the node is not active."""
+        row, topic = BY_NAME[name], topic or name
+        self._writers[topic] = self.create_lifecycle_publisher(
+            _message_type(row.type), topic, profile(row.delivery)
         )
 
-    def send(self, name: str, value: Any) -> None:
-        """Publish a contract object (or a message) on a topic of the table."""
+    def send(self, topic: str, value: Any) -> None:
+        """Publish a contract object (or a message) on a topic made by `speak`."""
         message = value if hasattr(value, "SLOT_TYPES") else to_message(value)
-        self._writers[name].publish(message)
+        self._writers[topic].publish(message)
 
     def listen(
         self, name: str, cls: type | None, take: Callable[[Any], None], topic: str | None = None
@@ -289,12 +289,10 @@ _DIAGNOSTIC_LEVEL = {
 }
 
 
-def _is_path(name: str) -> bool:
-    return "/" in name or name.endswith(".yaml")
-
-
-def _named(name: str, folder: str) -> Path:
-    return Path(name) if _is_path(name) else paths.config(f"{folder}/{name}.yaml")
+def named_file(name: str, folder: str) -> Path:
+    """A file by its path, or by its name in a folder of config/."""
+    is_path = "/" in name or name.endswith(".yaml")
+    return Path(name) if is_path else paths.config(f"{folder}/{name}.yaml")
 
 
 def _message_type(name: str) -> Any:
