@@ -46,7 +46,7 @@ flock 9
 ros=$(ros_distribution)
 python=$(find_python "$ros") || {
     [ -z "${VLA_PYTHON:-}" ] || fail "VLA_PYTHON=$VLA_PYTHON is not a working Python 3.11 or 3.12"
-    command -v python3 >/dev/null || install_system_packages /dev/stderr python3 python3-venv
+    command -v python3 >/dev/null || install_system_packages "$log" python3 python3-venv
     python=$(find_python "$ros") ||
         fail "no Python 3.11 or 3.12 found (python3 is $(python3 -V 2>&1 | cut -d' ' -f2)): install one, or name it with VLA_PYTHON=/path/to/python3.12"
 }
