@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from collections.abc import Callable
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.experimental import EventsExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from vla_driving.contract.settings import SettingsError
 from vla_driving.nodes.stack_node import StackNode
 
 
 def run(node_class: Callable[[], StackNode]) -> None:
-    """Make the node and spin until shutdown; a bad parameter ends it with one line."""
-    rclpy.init()
+    """Make the node and spin until SIGINT or SIGTERM; a bad parameter ends it with one line."""
+    asked_to_stop = False
+
+    def stop(_signal: int, _frame: object) -> None:
+        nonlocal asked_to_stop
+        asked_to_stop = True
+
+    # rclpy's own handlers would raise in the middle of a step.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     try:
         node = node_class()
     except SettingsError as error:
@@ -25,16 +35,13 @@ def run(node_class: Callable[[], StackNode]) -> None:
         raise SystemExit(2) from None
     executor = EventsExecutor()
     executor.add_node(node)
+    # What lives from here on is young: full collections of the libraries would cost tens of ms.
     gc.collect()
     gc.freeze()
-    try:
-        # spin() of this executor does not return on shutdown in Jazzy; spin_once does.
-        while rclpy.ok():
-            executor.spin_once(timeout_sec=0.5)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        executor.remove_node(node)
-        node.release()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    # spin() of this executor does not return on shutdown in Jazzy; spin_once does.
+    while rclpy.ok() and not asked_to_stop:
+        executor.spin_once(timeout_sec=0.5)
+    executor.remove_node(node)
+    node.release()
+    node.destroy_node()
+    rclpy.try_shutdown()
