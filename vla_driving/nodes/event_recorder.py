@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.topics import Topic
+from vla_driving.nodes.cameras import known_cameras, topic_names
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
 from vla_driving.recording.bag_writer import BagWriter
@@ -28,8 +29,9 @@ class EventRecorder(StackNode):
         self._fault_told = False
         topics = recorded_topics(self.settings)
         self._writer = BagWriter(bag_folder(self.settings, self.now_ns()), self.settings)
+        cameras = known_cameras(self.stack)
         for row in topics:
-            for topic in self.topic_names(row):
+            for topic in topic_names(row, cameras):
                 self._record(row, topic)
         self.every(1.0, self._look_after)
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from vla_driving import paths
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.settings import SettingsError, described, from_mapping
 
@@ -29,8 +31,14 @@ class StackSettings:
 
     vehicle: str = described("name of a file in config/vehicles, or a path")
     model: str = described("name of a folder in models, or a path")
-    cameras: tuple[str, ...] = described("camera names, the model's reference camera first")
+    cameras: tuple[str, ...] = described("files in config/cameras, paths, or assumed")
     rates: Rates = described("nominal rates; deadlines follow from them")
+
+
+def named_file(name: str, folder: str) -> Path:
+    """A file by its path, or by its name in a folder of config/."""
+    is_path = "/" in name or name.endswith(".yaml")
+    return Path(name) if is_path else paths.config(f"{folder}/{name}.yaml")
 
 
 @dataclasses.dataclass(frozen=True)

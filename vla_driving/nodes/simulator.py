@@ -9,16 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, Image
 
-from vla_driving.contract.cameras import Camera, load_camera
+from vla_driving.contract.cameras import Camera
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
 from vla_driving.contract.messages import byte_array, set_stamp
 from vla_driving.contract.scene import MAX_OBJECTS, ObjectList
+from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.simulation import SimulationState
 from vla_driving.contract.supervision import SafetyState
 from vla_driving.contract.topics import camera_topic
 from vla_driving.contract.vehicle import ControlCommand, DriverState, load_vehicle
+from vla_driving.nodes.cameras import known_cameras
+from vla_driving.nodes.parameters import named_file
 from vla_driving.nodes.process import run
-from vla_driving.nodes.stack_node import StackNode, named_file
+from vla_driving.nodes.stack_node import StackNode
 from vla_driving.simulation.actuators import load_actuators
 from vla_driving.simulation.driver import ScriptedDriver
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S
@@ -48,7 +51,7 @@ class Simulator(StackNode):
         vehicle_file = self.vehicle_file()
         vehicle = load_vehicle(vehicle_file)
         actuators = load_actuators(vehicle_file.with_name(f"{vehicle_file.stem}_actuators.yaml"))
-        self._camera = load_camera(named_file(self.settings.camera_file, "cameras"))
+        self._camera = one_camera(known_cameras(self.stack))
         self._world = World(scenario, vehicle, actuators, Renderer(self._camera))
         self._driver = ScriptedDriver(scenario.driver)
         self._safety: SafetyState | None = None
@@ -74,7 +77,7 @@ class Simulator(StackNode):
         }
 
     def _make_topics(self) -> None:
-        name = self.stack.cameras[0]
+        name = self._camera.name
         self._image_topic = camera_topic("camera/{camera}/image", name)
         self._info_topic = camera_topic("camera/{camera}/camera_info", name)
         self.speak("camera/{camera}/image", self._image_topic)
@@ -162,7 +165,7 @@ class Simulator(StackNode):
         info = camera_info(self._camera)
         for message, topic in ((info, self._info_topic), (image, self._image_topic)):
             set_stamp(message.header.stamp, stamp_ns)
-            message.header.frame_id = f"{self.stack.cameras[0]}_camera_optical_frame"
+            message.header.frame_id = f"{self._camera.name}_camera_optical_frame"
             self.send(topic, message)
 
     def _real_time_factor(self) -> float:
@@ -170,6 +173,13 @@ class Simulator(StackNode):
             return 1.0
         elapsed_s = (self._recent[-1] - self._recent[0]) / SECOND
         return (len(self._recent) - 1) * PHYSICS_STEP_S / max(elapsed_s, PHYSICS_STEP_S)
+
+
+def one_camera(cameras: list[Camera]) -> Camera:
+    """The camera that is rendered. Raises SettingsError where there is not exactly one."""
+    if len(cameras) != 1:
+        raise SettingsError(f"cameras: the simulator has one camera, {len(cameras)} are asked for")
+    return cameras[0]
 
 
 def camera_info(camera: Camera) -> CameraInfo:

@@ -18,7 +18,7 @@ from vla_driving import paths
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.messages import MalformedMessage, from_message, set_stamp, to_message
-from vla_driving.contract.topics import BY_NAME, Topic, camera_topic
+from vla_driving.contract.topics import BY_NAME
 from vla_driving.nodes import parameters
 from vla_driving.nodes.qos import profile
 from vla_driving.nodes.statistics import InputStatistics, StepStatistics
@@ -83,7 +83,7 @@ class StackNode(LifecycleNode, ABC):
 
     def vehicle_file(self) -> Path:
         """The car's file, by the name or path in the parameter `vehicle`."""
-        return named_file(self.stack.vehicle, "vehicles")
+        return parameters.named_file(self.stack.vehicle, "vehicles")
 
     def model_folder(self) -> Path:
         """The model's folder, by the name or path in the parameter `model`."""
@@ -148,12 +148,6 @@ class StackNode(LifecycleNode, ABC):
                 profile(row.delivery, RECORDER_DEPTH), raw=True,
             )
         )
-
-    def topic_names(self, row: Topic) -> list[str]:
-        """Topics of a row: one for each camera where the row holds a camera's name."""
-        if "{camera}" not in row.name:
-            return [row.name]
-        return [camera_topic(row.name, camera) for camera in self.stack.cameras]
 
     def every(self, rate_hz: float, step: Callable[[], None]) -> None:
         """Call `step` at a steady rate while active; its duration is kept for diagnostics."""
@@ -287,12 +281,6 @@ _DIAGNOSTIC_LEVEL = {
     Severity.ERROR: DiagnosticStatus.ERROR,
     Severity.CRITICAL: DiagnosticStatus.ERROR,
 }
-
-
-def named_file(name: str, folder: str) -> Path:
-    """A file by its path, or by its name in a folder of config/."""
-    is_path = "/" in name or name.endswith(".yaml")
-    return Path(name) if is_path else paths.config(f"{folder}/{name}.yaml")
 
 
 def _message_type(name: str) -> Any:
