@@ -1,7 +1,7 @@
 # Each target sets up what it needs and skips what is done: scripts/bootstrap.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint train setup clean
+.PHONY: help demo test lint docs train setup clean
 RUN := scripts/in_env.sh
 
 help: ## Say what there is
@@ -15,9 +15,13 @@ test: ## Run the checks and all tests
 	@scripts/bootstrap.sh test
 	@$(RUN) scripts/check.sh lint pytest
 
-lint: ## Run the checks alone: ruff, mypy, import-linter
+lint: ## Run the checks alone: ruff, mypy, import-linter, reference pages
 	@scripts/bootstrap.sh test
 	@$(RUN) scripts/check.sh lint
+
+docs: ## Write the reference pages in docs/ anew from the tables in the code
+	@scripts/bootstrap.sh demo
+	@$(RUN) python -m vla_driving.reference
 
 train: ## Train and export the shipped model anew
 	@scripts/bootstrap.sh train

@@ -15,6 +15,7 @@ for part in "$@"; do
         check ruff ruff check .
         check mypy mypy
         check import-linter lint-imports
+        check "reference pages" python -m vla_driving.reference --check
         ;;
     pytest) check pytest python -m pytest ;;
     *)
