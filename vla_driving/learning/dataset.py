@@ -1,4 +1,4 @@
-"""Episodes on disk: JPEG frames and their labels, one .npz a file, and batches drawn from them.
+"""Episodes on disk: WebP frames and their labels, one .npz a file, and batches drawn from them.
 
 The same seeds give the same bytes. A file is written whole or not at all, so that collecting can
 be stopped and resumed at any time.
@@ -7,6 +7,7 @@ be stopped and resumed at any time.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from vla_driving.contract.frames import Image
 from vla_driving.contract.trajectory import POINTS
 from vla_driving.learning.tensors import HEIGHT, SHAPES, WIDTH, FloatArray
 
-JPEG_QUALITY = 85
+QUALITY = 80
 LABELS: dict[str, tuple[int, ...]] = {
     "speed": (),
     "navigation": SHAPES["navigation"],
@@ -63,29 +64,29 @@ class Frames:
 
 def write_episode(path: Path, samples: Iterable[Sample]) -> int:
     """Write an episode; returns its number of frames. An empty one is a file without frames."""
-    jpegs: list[bytes] = []
+    pictures: list[bytes] = []
     columns: dict[str, list[FloatArray]] = {name: [] for name in LABELS}
     for sample in samples:
-        jpegs.append(_encode(sample.image))
+        pictures.append(_encode(sample.image))
         for name, shape in LABELS.items():
             columns[name].append(np.asarray(getattr(sample, name), np.float32).reshape(shape))
     arrays: dict[str, Any] = {
         n: np.array(v, np.float32).reshape(-1, *LABELS[n]) for n, v in columns.items()
     }
-    sizes = np.array([len(j) for j in jpegs], np.int64)
+    sizes = np.array([len(p) for p in pictures], np.int64)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     with temporary.open("wb") as file:
-        np.savez(file, jpeg=np.frombuffer(b"".join(jpegs), np.uint8), size=sizes, **arrays)
+        np.savez(file, pictures=np.frombuffer(b"".join(pictures), np.uint8), size=sizes, **arrays)
     temporary.replace(path)
-    return len(jpegs)
+    return len(pictures)
 
 
 def read_episode(path: Path) -> Frames:
     """Read an episode. Raises DatasetError."""
     try:
         with np.load(path) as data:
-            content = {name: data[name] for name in ("jpeg", "size", *LABELS)}
+            content = {name: data[name] for name in ("pictures", "size", *LABELS)}
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file") from None
     except (OSError, ValueError, KeyError) as error:
@@ -96,13 +97,14 @@ def read_episode(path: Path) -> Frames:
     images = np.empty((len(size), HEIGHT, WIDTH, 3), np.uint8)
     end = np.cumsum(size)
     for k, (last, length) in enumerate(zip(end, size, strict=True)):
-        images[k] = _decode(content["jpeg"][last - length:last], path)
+        images[k] = _decode(content["pictures"][last - length:last], path)
     return Frames(images, {n: content[n].astype(np.float32) for n in LABELS})
 
 
 def read_all(paths: Iterable[Path]) -> Frames:
     """All frames of several episodes in the order of `paths`. Raises DatasetError."""
-    parts = [read_episode(path) for path in paths]
+    with ThreadPoolExecutor() as pool:
+        parts = list(pool.map(read_episode, paths))
     if not parts:
         raise DatasetError("no episodes: run python -m vla_driving.learning.collect first")
     return Frames(
@@ -117,15 +119,15 @@ def _encode(image: Image) -> bytes:
             f"image: expected uint8 {(HEIGHT, WIDTH, 3)}, got {image.dtype} {image.shape}"
         )
     done, buffer = cv2.imencode(
-        ".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+        ".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, QUALITY]
     )
     if not done:
-        raise DatasetError("image: could not be encoded as JPEG")
+        raise DatasetError("image: could not be encoded")
     return bytes(buffer)
 
 
 def _decode(buffer: npt.NDArray[np.uint8], path: Path) -> Image:
     image = cv2.imdecode(np.ascontiguousarray(buffer), cv2.IMREAD_COLOR)
     if image is None or image.shape != (HEIGHT, WIDTH, 3):
-        raise DatasetError(f"{path}: holds a broken JPEG; delete it and collect again")
+        raise DatasetError(f"{path}: holds a broken picture; delete it and collect again")
     return np.ascontiguousarray(image[..., ::-1])

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vla_driving.contract.navigation import Turn
 from vla_driving.learning.augment import augment
 from vla_driving.learning.dataset import DatasetError, Frames, read_all
 from vla_driving.learning.loss import Labels, total_loss
@@ -25,6 +26,10 @@ from vla_driving.learning.tensors import NAVIGATION
 
 HELD_OUT = 20
 """Every so many-th episode is kept from training to measure on."""
+
+
+SILENT = 0.05
+"""Share of frames far from a turn that are taught without any navigation."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +168,18 @@ def _batches(order: Tensor, batch: int) -> Iterator[Tensor]:
 
 
 def blur_navigation(navigation: Tensor, chance: torch.Generator) -> Tensor:
-    """Navigation as a car has it: the distance to the turn is off by some metres."""
+    """Navigation as a car has it: off by some metres, and now and then, far from turns, silent."""
     noise = torch.randn(navigation.shape[:1], generator=chance, device=navigation.device)
     distance = navigation[:, NAVIGATION - 2]
     # 1 means "no turn within range" and stays what it is.
     moved = torch.where(distance < 1.0, (distance + 0.03 * noise).clamp(0.0, 0.99), distance)
     blurred = navigation.clone()
     blurred[:, NAVIGATION - 2] = moved
-    return blurred
+    silent = torch.zeros_like(navigation)
+    silent[:, Turn.NONE] = 1.0
+    silent[:, NAVIGATION - 2:] = torch.tensor([1.0, 0.0], device=navigation.device)
+    luck = torch.rand(navigation.shape[:1], generator=chance, device=navigation.device)
+    return torch.where(((luck < SILENT) & (distance > 0.5))[:, None], silent, blurred)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vla_driving.contract.scene import ObjectClass, SceneObject
+from vla_driving.contract.scene import SceneObject
 from vla_driving.contract.trajectory import PERIOD_S, POINTS
 from vla_driving.contract.vehicle import VehicleParameters
 
@@ -54,6 +54,7 @@ class Manner:
     shortest_look_ahead: float = 5.0
     side_margin: float = 0.4
     foresight_s: float = 2.5
+    crossing_foresight_s: float = 3.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,18 @@ def plan(
         speed = after
         s, left, off = path.locate(x, y, heading, s + step)
     return acceleration, curvature
+
+
+def beside_path(reference: Reference, thing: SceneObject) -> tuple[float, float]:
+    """m from the path to the left of it to the thing's centre, and half its extent across it."""
+    _, left, off = _Path(reference).locate(
+        thing.x, thing.y, thing.heading, max(0.0, thing.x), reach=40.0
+    )
+    return left, _half_width(thing, off)
+
+
+def _half_width(thing: SceneObject, off: float) -> float:
+    return 0.5 * (abs(math.sin(off)) * thing.length + abs(math.cos(off)) * thing.width)
 
 
 class _Path:
@@ -186,51 +199,62 @@ def _obstacles(
     path: _Path, objects: Sequence[SceneObject], vehicle: VehicleParameters, manner: Manner,
     speed: float,
 ) -> list[_Obstacle]:
-    """Road users that are, or will be within the foresight, in the way.
-
-    Their motion is continued along the path's own bends: a neighbour in its lane stays beside it.
-    """
+    """Road users that are, or will be within the foresight, in the way."""
     front = vehicle.length - vehicle.rear_overhang
     found = []
     for thing in objects:
-        ahead = math.hypot(thing.x, thing.y)
-        if thing.x < -5.0 or ahead > 90.0:
+        if thing.x < -15.0 or math.hypot(thing.x, thing.y) > 90.0:
             continue
         s, left, off = path.locate(thing.x, thing.y, thing.heading, max(0.0, thing.x), reach=40.0)
-        if abs(left) > 20.0 or s < 0.5 * front:
-            continue
         towards = path.at(s, path.heading)
         along = thing.velocity_x * math.cos(towards) + thing.velocity_y * math.sin(towards)
         aside = thing.velocity_y * math.cos(towards) - thing.velocity_x * math.sin(towards)
-        half_length = 0.5 * (
-            abs(math.cos(off)) * thing.length + abs(math.sin(off)) * thing.width
-        )
-        half_width = 0.5 * (abs(math.sin(off)) * thing.length + abs(math.cos(off)) * thing.width)
-        room = 0.5 * vehicle.width + half_width + manner.side_margin
-        since, until = _in_the_way(left, aside, room, manner, thing.classification)
-        if until < since:
-            continue
-        oncoming = along < -1.0
-        if oncoming and since > 0.0:
-            continue
-        arrives = (s - half_length - front) / max(speed, 1.0)
-        if since > 0.0 and arrives < since - 1.0:
-            continue  # the car is through before the other comes
-        found.append(
-            _Obstacle(s - half_length, max(0.0, along), max(0.0, since - 1.5), until + 0.5)
-        )
+        if abs(aside) > max(0.5, 0.5 * abs(along)):
+            obstacle = _crossing(path, thing, vehicle, manner, speed)
+        else:
+            room = 0.5 * vehicle.width + _half_width(thing, off) + manner.side_margin
+            obstacle = _along_lane(thing, s, left, along, aside, room, manner)
+        if obstacle is not None and obstacle.back > 0.5 * front:
+            found.append(obstacle)
     return found
 
 
-def _in_the_way(
-    left: float, aside: float, room: float, manner: Manner, kind: ObjectClass
-) -> tuple[float, float]:
-    """From when to when, in s, an offset that changes at `aside` m/s is less than `room`."""
-    if abs(aside) < 0.3:
-        return (0.0, math.inf) if abs(left) < room else (1.0, 0.0)
-    enter, leave = sorted(((-room - left) / aside, (room - left) / aside))
-    if leave < 0.0 or enter > manner.foresight_s:
-        return 1.0, 0.0
-    # A car that drifts in is there to stay; a person walks on.
-    passes = kind == ObjectClass.PEDESTRIAN or abs(aside) > 2.0
-    return max(0.0, enter), leave if passes else math.inf
+def _along_lane(
+    thing: SceneObject, s: float, left: float, along: float, aside: float, room: float,
+    manner: Manner,
+) -> _Obstacle | None:
+    """One that goes with the lane or against it, or stands.
+
+    Its motion follows the path's own bends: a neighbour in its lane stays beside the car.
+    """
+    back = s - 0.5 * thing.length
+    if abs(left) < room:
+        return _Obstacle(back, max(0.0, along), 0.0, math.inf)
+    if abs(aside) < 0.3 or along < -1.0:
+        return None
+    enters = (abs(left) - room) / (-aside if left > 0.0 else aside)
+    if not 0.0 < enters < manner.foresight_s:
+        return None
+    return _Obstacle(back, max(0.0, along), max(0.0, enters - 1.5), math.inf)
+
+
+def _crossing(
+    path: _Path, thing: SceneObject, vehicle: VehicleParameters, manner: Manner, speed: float
+) -> _Obstacle | None:
+    """One that goes across the path: straight on, it blocks a stretch of it for a while."""
+    half = 0.5 * (thing.width + 0.5 * thing.length)
+    room = 0.5 * vehicle.width + half + manner.side_margin
+    blocked: list[tuple[float, float]] = []
+    for t in np.arange(0.0, manner.crossing_foresight_s, 0.25):
+        x, y = thing.x + thing.velocity_x * t, thing.y + thing.velocity_y * t
+        s, left, _ = path.locate(x, y, 0.0, max(0.0, x), reach=40.0)
+        if abs(left) < room:
+            blocked.append((float(t), s))
+    if not blocked:
+        return None
+    since, until = blocked[0][0], blocked[-1][0]
+    back = min(s for _, s in blocked) - half
+    clear = (back + 2.0 * half + vehicle.rear_overhang) / max(speed, 1.0)
+    if clear < since - 0.7:
+        return None  # the car is through before the other comes
+    return _Obstacle(back, 0.0, 0.0, until + 0.5)
