@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vla_driving.camera.faults import REACTIONS
+from vla_driving.camera.images import CameraImage, RawImage
+from vla_driving.camera.ingest import CameraIngest, CameraInputs, CameraOutputs
+from vla_driving.contract.frames import FrameStatus
+from vla_driving.contract.settings import SettingsError
+
+from .scenes import MILLISECOND, SETTINGS, START, camera, image, picture
+
+VIEW = camera(width=40, height=20, cx=19.5, cy=13.5)
+
+
+def ingest(*names: str, **changes: Any) -> CameraIngest:
+    """Cameras of these names, the first the reference, and a model that sees with all."""
+    names = names or ("front",)
+    return CameraIngest(
+        dataclasses.replace(SETTINGS, reference=names[0], **changes),
+        [camera(n) for n in names], [dataclasses.replace(VIEW, name=n) for n in names],
+        "pilot/1.0.0", 10.0,
+    )
+
+
+def step(core: CameraIngest, now_ms: float, *images: CameraImage) -> CameraOutputs:
+    return core.step(CameraInputs(images, moving=True), START + round(now_ms * MILLISECOND))
+
+
+def statuses(outputs: CameraOutputs) -> dict[str, FrameStatus]:
+    assert outputs.frames is not None
+    return {f.name: f.status for f in outputs.frames.frames}
+
+
+def test_an_image_becomes_a_set_of_the_models_size() -> None:
+    content = picture(7)
+    outputs = step(ingest(), 10, image(0, content=content))
+    frames = outputs.frames
+    assert frames is not None
+    assert outputs.faults == ()
+    assert (frames.stamp_ns, frames.sequence, frames.model) == (START, 1, "pilot/1.0.0")
+    (frame,) = frames.frames
+    assert frame.image is not None
+    np.testing.assert_array_equal(frame.image, content[10:30, 12:52])
+
+
+@pytest.mark.parametrize(
+    ("camera_hz", "expected"),
+    [(10.0, 20), (10.4, 20), (9.6, 19), (20.0, 20), (25.0, 20), (30.0, 20)],
+)
+def test_sets_come_at_their_rate_whatever_the_cameras(camera_hz: float, expected: int) -> None:
+    core, sets = ingest(), 0
+    for k in range(int(2 * camera_hz)):
+        stamp = k * 1000.0 / camera_hz
+        sets += step(core, stamp + 5, image(stamp)).frames is not None
+    assert abs(sets - expected) <= 1
+
+
+def test_order_is_the_models_and_unneeded_cameras_are_ignored() -> None:
+    core = CameraIngest(
+        SETTINGS, [camera("left"), camera("rear"), camera("front")],
+        [dataclasses.replace(VIEW, name=n) for n in ("front", "left")], "m/1.0.0", 10.0,
+    )
+    outputs = step(core, 5, image(1, "left"), image(0, "rear"), image(0, "front"))
+    assert list(statuses(outputs)) == ["front", "left"]
+    assert outputs.faults == ()
+
+
+def test_a_late_camera_is_marked_and_never_black() -> None:
+    core = ingest("front", "left")
+    assert step(core, 5, image(0)).frames is None
+    outputs = step(core, 40)
+    assert statuses(outputs) == {"front": FrameStatus.OK, "left": FrameStatus.MISSING}
+    assert outputs.frames is not None
+    assert outputs.frames.frames[1].image is None
+    (fault,) = outputs.faults
+    assert (fault.name, fault.subject) == ("camera_missing", "left")
+
+
+def test_a_camera_that_falls_behind_is_stale() -> None:
+    core = ingest("front", "left")
+    step(core, 5, image(0), image(0, "left"))
+    outputs = step(core, 140, image(100))
+    outputs = outputs if outputs.frames else step(core, 180)
+    assert statuses(outputs) == {"front": FrameStatus.OK, "left": FrameStatus.STALE}
+    assert outputs.frames is not None
+    left = outputs.frames.frames[1]
+    assert left.status_value == pytest.approx(0.1)
+    assert left.status_limit == pytest.approx(0.025)
+
+
+def test_skew_above_the_warning_is_told() -> None:
+    outputs = step(ingest("front", "left"), 20, image(0), image(15, "left"))
+    assert statuses(outputs)["left"] == FrameStatus.OK
+    (fault,) = outputs.faults
+    assert fault.name == "camera_skew"
+    assert fault.value == pytest.approx(0.015)
+
+
+def test_a_lost_reference_is_told_once_a_period() -> None:
+    core = ingest("front", "left")
+    assert step(core, 0).frames is None
+    step(core, 5, image(0), image(0, "left"))
+    told = [k for k in range(10, 1000, 10) if step(core, k, image(k, "left")).frames]
+    assert told[0] in (310, 320)
+    assert {b - a for a, b in itertools.pairwise(told)} == {100}
+    outputs = step(core, 1100, image(1095, "left"))
+    assert statuses(outputs) == {"front": FrameStatus.STALE, "left": FrameStatus.OK}
+    assert [f.name for f in outputs.faults] == ["camera_stale"]
+
+
+def test_a_reference_that_never_came_is_missing() -> None:
+    core = ingest()
+    outputs = [step(core, k) for k in range(0, 500, 50)]
+    sets = [o for o in outputs if o.frames]
+    assert sets
+    assert statuses(sets[0]) == {"front": FrameStatus.MISSING}
+    assert sum(len(o.events) for o in outputs) == 1
+
+
+def test_an_old_image_is_stale() -> None:
+    outputs = step(ingest(), 400, image(0))
+    assert statuses(outputs) == {"front": FrameStatus.STALE}
+    assert outputs.frames is not None
+    assert outputs.frames.frames[0].status_value == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (RawImage(48, 64, "yuv422", 128, b""), "image_undecodable"),
+        (RawImage(48, 64, "rgb8", 192, b"short"), "image_undecodable"),
+        (picture(0, 65, 48), "image_wrong_size"),
+    ],
+)
+def test_a_bad_image_is_missing_and_named(content: Any, name: str) -> None:
+    core = ingest()
+    outputs = step(core, 5, image(0, content=content))
+    assert statuses(outputs) == {"front": FrameStatus.MISSING}
+    assert [f.name for f in outputs.faults] == [name, "camera_missing"]
+    assert outputs.counters.dropped == 1
+    assert step(core, 105, image(100)).faults == ()
+
+
+def test_repeated_stamps_stay_a_fault_until_a_good_one() -> None:
+    core = ingest()
+    step(core, 5, image(0))
+    first, second = step(core, 10, image(0)), step(core, 20, image(0))
+    assert [f.name for f in first.faults] == ["stamp_repeated"]
+    assert [f.name for f in second.faults] == ["stamp_repeated"]
+    assert len(first.events) == 1
+    assert second.events == ()
+    outputs = step(core, 105, image(100))
+    assert outputs.faults == ()
+    assert outputs.counters.dropped == 2
+
+
+def test_a_clock_set_back_is_followed() -> None:
+    core = ingest()
+    step(core, 5, image(0))
+    earlier = -60_000.0
+    made = [step(core, 100 * k, image(earlier + 100 * k)) for k in range(1, 10)]
+    assert made[-1].frames is not None
+    assert made[-1].frames.stamp_ns < START
+
+
+def test_frozen_images_are_marked_while_the_car_moves() -> None:
+    same = picture(3)
+    for moving, last in ((True, FrameStatus.FROZEN), (False, FrameStatus.OK)):
+        core = ingest()
+        for k in range(4):
+            now = START + (k * 100 + 5) * MILLISECOND
+            outputs = core.step(CameraInputs((image(k * 100, content=same),), moving), now)
+        assert statuses(outputs) == {"front": last}
+
+
+def test_cameras_that_do_not_fit_are_refused_by_name() -> None:
+    left = dataclasses.replace(VIEW, name="left")
+    with pytest.raises(SettingsError, match=r"m/1\.0\.0 needs a camera 'left'; there are: front"):
+        CameraIngest(SETTINGS, [camera()], [left], "m/1.0.0", 10.0)
+    with pytest.raises(SettingsError, match="two files name a camera 'front'"):
+        CameraIngest(SETTINGS, [camera(), camera()], [VIEW], "m/1.0.0", 10.0)
+    rear = dataclasses.replace(SETTINGS, reference="rear")
+    with pytest.raises(SettingsError, match=r"camera_ingest\.reference: 'rear'"):
+        CameraIngest(rear, [camera()], [VIEW], "m/1.0.0", 10.0)
+
+
+def test_a_partial_view_and_a_misplaced_lens_are_told_once() -> None:
+    far = dataclasses.replace(camera().mount, z=2.4)
+    core = CameraIngest(
+        SETTINGS, [camera(mount=far)], [dataclasses.replace(VIEW, fx=25.0)], "m/1.0.0", 10.0
+    )
+    outputs = step(core, 5, image(0))
+    assert [e.name for e in outputs.events] == ["view_incomplete", "lens_misplaced"]
+    assert step(core, 105, image(100)).events == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["front", "left", "nobody"]), st.integers(-300, 300),
+            st.sampled_from([None, b"junk", np.zeros((2, 2), np.float64)]), st.booleans(),
+        ),
+        max_size=25,
+    )
+)
+def test_a_step_never_raises_and_marks_what_it_lacks(arrivals: list[Any]) -> None:
+    core, now = ingest("front", "left"), 0
+    for name, shift, content, moving in arrivals:
+        now += 40
+        stamp = START + (now + shift) * MILLISECOND
+        payload = picture(now) if content is None else content
+        if isinstance(content, bytes):
+            payload = RawImage(48, 64, "rgb8", 192, content)
+        arrived = CameraImage(name, stamp, payload)
+        outputs = core.step(CameraInputs((arrived,), moving), START + now * MILLISECOND)
+        assert all(f.name in REACTIONS for f in outputs.faults)
+        for frame in outputs.frames.frames if outputs.frames else ():
+            assert (frame.image is None) <= (frame.status != FrameStatus.OK)

@@ -1,0 +1,28 @@
+"""The one table of camera_ingest's faults: severity and reaction of each."""
+
+from __future__ import annotations
+
+from vla_driving.contract.events import Severity
+from vla_driving.contract.faults import Reaction
+from vla_driving.contract.frames import FrameStatus
+
+NODE = "camera_ingest"
+
+_DROPPED = "image dropped"
+_MARKED = "its frame is marked, the model does not plan on it"
+
+REACTIONS: dict[str, Reaction] = {
+    "camera_unknown": Reaction(Severity.WARNING, _DROPPED),
+    "stamp_repeated": Reaction(Severity.WARNING, _DROPPED),
+    "stamp_went_back": Reaction(Severity.WARNING, _DROPPED),
+    "image_undecodable": Reaction(Severity.ERROR, _DROPPED),
+    "image_wrong_size": Reaction(Severity.ERROR, _DROPPED),
+    "camera_skew": Reaction(Severity.WARNING, "used all the same"),
+    "view_incomplete": Reaction(Severity.INFO, "what the camera does not see is black"),
+    "lens_misplaced": Reaction(Severity.WARNING, "distances are misjudged to that extent"),
+    **{
+        f"camera_{status.name.lower()}": Reaction(Severity.ERROR, _MARKED)
+        for status in FrameStatus
+        if status != FrameStatus.OK
+    },
+}
