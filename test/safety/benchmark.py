@@ -1,0 +1,113 @@
+"""Times one step of the monitor: `python test/safety/benchmark.py [--steps N]`.
+
+Two cases, each with 64 sensor objects and a scene of 64 in every plan: a plan of 6 candidates in
+every fifth step as on the car, and in every step. The objects stand on and beside the road; half
+the plans collide, so that all six candidates are refused and the approved one is judged as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2])]
+
+from drive import (
+    LATENCY,
+    RATES,
+    SETTINGS,
+    START,
+    STATE,
+    STEP,
+    VEHICLE,
+    car,
+    constant,
+    plan_of,
+    signed_state,
+)
+
+from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectList
+from vla_driving.contract.vehicle import DriverState
+from vla_driving.safety.intake import MonitorInputs
+from vla_driving.safety.monitor import SafetyMonitor
+
+SPEED = 12.0
+
+
+def inputs(steps: int, every: int, random: np.random.Generator) -> list[MonitorInputs]:
+    """Inputs of consecutive steps, with a plan in each `every`-th."""
+    lines = tuple(
+        LaneLine(kind, 0.9, np.linspace(0, 80, 40, dtype=np.float32), np.full(40, y, np.float32))
+        for kind, y in zip(LaneLineKind, (1.8, -1.8, 5.4, -5.4), strict=True)
+    )
+    made = []
+    for k in range(steps):
+        now = START + k * STEP
+        state = signed_state(
+            STATE, stamp_ns=now, sequence=k, speed=SPEED, wheel_speed=SPEED, standstill=False,
+            engage_button=k % 100 == 60,
+        )
+        beside = tuple(
+            car(float(random.uniform(-80, 120)), float(random.choice([-8, -4, 4, 8])),
+                float(random.uniform(0, 20)))
+            for _ in range(64)
+        )
+        on_road = tuple(car(float(x), float(random.normal(0, 1.0)), 0.0) for x in range(12, 140, 2))
+        plans = ()
+        if k % every == 0 and k >= 4:
+            stamp = now - LATENCY
+            bends = (0.0, 0.0005, -0.0005, 0.001, -0.001, 0.002)
+            blocked = bool(random.random() < 0.5)
+            plans = (
+                plan_of(
+                    tuple(constant(SPEED, 0.0, bend) for bend in bends), stamp, k // every + 1,
+                    objects=on_road if blocked else beside, lane_lines=lines,
+                ),
+            )
+        listed = (ObjectList(now, k // 5, "radar", beside),) if k % 5 == 0 else ()
+        driver = (DriverState(now, True, True, True, 0.0, 0.0),)
+        made.append(
+            MonitorInputs(
+                vehicle_states=(state,), plans=plans, objects=listed,
+                driver_states=driver if k % 5 == 0 else (),
+            )
+        )
+    return made
+
+
+def measure(steps: int, every: int) -> tuple[np.ndarray, np.ndarray]:
+    """CPU times of the steps in ms: all, and those with a plan."""
+    random = np.random.default_rng(1)
+    monitor = SafetyMonitor(SETTINGS, VEHICLE, RATES)
+    times, with_plan = [], []
+    for k, arrived in enumerate(inputs(steps, every, random)):
+        now = START + k * STEP
+        begin = time.thread_time_ns()
+        monitor.step(arrived, now)
+        times.append((time.thread_time_ns() - begin) * 1e-6)
+        with_plan.append(bool(arrived.plans))
+    warm = steps // 10
+    return np.array(times[warm:]), np.array(with_plan[warm:])
+
+
+def main() -> None:
+    """Print p50, p99 and the worst step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=2000)
+    steps = parser.parse_args().steps
+    for title, every in (("plan in every 5th step", 5), ("plan in every step", 1)):
+        times, with_plan = measure(steps, every)
+        for what, chosen in (("all", times), ("with a plan", times[with_plan])):
+            p50, p99 = np.percentile(chosen, [50, 99])
+            print(
+                f"{title}, {what}: {len(chosen)} steps, p50 {p50:.2f}, p99 {p99:.2f}, "
+                f"max {chosen.max():.2f} ms CPU; {times.mean() * 5:.1f} % of a core at 50 Hz"
+            )
+
+
+if __name__ == "__main__":
+    main()

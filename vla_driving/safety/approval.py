@@ -1,0 +1,265 @@
+"""Which trajectory is approved: of a new plan's candidates, and whether the last still holds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from vla_driving.contract.clock import SECOND, Nanoseconds, age_s
+from vla_driving.contract.motion import EgoMotion
+from vla_driving.contract.plan import Plan
+from vla_driving.contract.scene import ObjectList
+from vla_driving.contract.supervision import Level
+from vla_driving.contract.trajectory import PERIOD_S, Trajectory
+from vla_driving.safety.candidates import Batch, batch
+from vla_driving.safety.checks import CANDIDATE_CHECKS
+from vla_driving.safety.checks.table import Candidates, Limits
+from vla_driving.safety.judge import CandidateJudge, Judgement, Outcome
+from vla_driving.safety.lanes import departures
+from vla_driving.safety.obstacles import (
+    NOWHERE_M,
+    Approach,
+    Objects,
+    Paths,
+    approach,
+    moved,
+    no_objects,
+    objects,
+)
+
+_ALWAYS = tuple(check for check in CANDIDATE_CHECKS if check.always)
+_CAP_BY_LEAD = ("headway",)
+
+
+@dataclass(frozen=True, eq=False)
+class Approved:
+    """The plan approved last: its chosen candidate, until when, and whether only with caps."""
+
+    plan: Plan
+    trajectory: Trajectory
+    batch: Batch
+    paths: Paths
+    until_ns: Nanoseconds
+    level: Level
+
+
+class World:
+    """The objects known now: the model's scene and the independent sensor's list."""
+
+    def __init__(self, limits: Limits, motion: EgoMotion) -> None:
+        self._limits = limits
+        self._motion = motion
+        self.scene = no_objects(0)
+        self.sensor = no_objects(0)
+
+    def see_plan(self, plan: Plan) -> None:
+        """Take over the scene of a plan."""
+        likely = self._limits.settings.world.min_probability
+        self.scene = objects(plan.stamp_ns, plan.objects, likely)
+
+    def see_objects(self, listed: ObjectList) -> None:
+        """Take over a list of the sensor."""
+        likely = self._limits.settings.world.min_probability
+        self.sensor = objects(listed.stamp_ns, listed.objects, likely)
+
+    def clear(self) -> None:
+        """Forget all, after a jump of the clock."""
+        self.scene, self.sensor = no_objects(0), no_objects(0)
+
+    def approaches(
+        self, paths: Paths, stamp_ns: Nanoseconds, now_ns: Nanoseconds, speed: float
+    ) -> tuple[Approach, Approach]:
+        """Scene's and sensor's objects against paths in base_link at `stamp_ns`."""
+        scene, sensor = (
+            approach(
+                paths, self._in_frame(items, stamp_ns), age_s(stamp_ns, items.stamp_ns),
+                age_s(stamp_ns, now_ns), speed, self._limits.vehicle, self._limits.settings.world,
+            )
+            for items in (self.scene, self.sensor)
+        )
+        return scene, sensor
+
+    def unseen(self, paths: Paths, stamp_ns: Nanoseconds) -> float | None:
+        """Distance to the nearest sensor object on a path that the scene does not hold, m."""
+        sensor, scene = self._in_frame(self.sensor, stamp_ns), self._in_frame(self.scene, stamp_ns)
+        if not len(sensor):
+            return None
+        s, d, _, _ = paths.project(sensor)
+        width = 0.5 * self._limits.vehicle.width
+        on_path = (np.abs(d[0]) < sensor.half_width + width) & (s[0] > 0) & (s[0] < paths.end[0])
+        apart = np.hypot(sensor.x[:, None] - scene.x, sensor.y[:, None] - scene.y)
+        nearest = apart.min(axis=1) if len(scene) else np.full(len(sensor), NOWHERE_M)
+        lost = on_path & (nearest > sensor.half_length + sensor.half_width + 2.0)
+        return float(s[0][lost].min()) if lost.any() else None
+
+    def _in_frame(self, items: Objects, stamp_ns: Nanoseconds) -> Objects:
+        if items.stamp_ns == stamp_ns or not len(items):
+            return items
+        change = self._motion.change(items.stamp_ns, stamp_ns)
+        # Without a history both frames are taken as one: better a rough place than none.
+        return items if change is None else moved(items, change)
+
+
+class Approval:
+    """Judges plans and remembers the approved one."""
+
+    def __init__(self, limits: Limits, motion: EgoMotion) -> None:
+        self._limits = limits
+        self._motion = motion
+        self._judge = CandidateJudge(CANDIDATE_CHECKS, limits)
+        self._recheck = CandidateJudge(_ALWAYS, limits)
+        self._before: Batch | None = None
+        self._unsafe_ns: Nanoseconds | None = None
+        self.world = World(limits, motion)
+        self.approved: Approved | None = None
+        self.judgement: Judgement | None = None
+        self.chosen: int | None = None
+        self.live: tuple[Outcome, ...] = ()
+        self.lead_speed = 0.0
+
+    def clear(self) -> None:
+        """Forget all, after a jump of the clock."""
+        self.world.clear()
+        self.approved = self._before = self.judgement = self.chosen = None
+        self.live, self._unsafe_ns = (), None
+
+    def consider(self, plan: Plan, speed: float, now_ns: Nanoseconds) -> None:
+        """Judge a plan's candidates, best first, and approve the first that passes."""
+        self.world.see_plan(plan)
+        proposed = batch(plan.stamp_ns, plan.candidates)
+        paths = Paths(_numbers(proposed))
+        candidates = self._candidates(plan, proposed, paths, speed, now_ns)
+        self.judgement = self._judge.judge(candidates)
+        self.chosen = self.judgement.choice()
+        self._before = proposed.only(0)
+        if self.chosen is None:
+            return
+        only = proposed.only(self.chosen)
+        longest_ns = plan.stamp_ns + round(self._limits.settings.inputs.plan_max_age * SECOND)
+        self.approved = Approved(
+            plan, plan.candidates[self.chosen], only, Paths(only),
+            min(plan.valid_until_ns, longest_ns),
+            self.judgement.reaction(self.chosen, unless=_every_step()),
+        )
+        self._unsafe_ns = None
+
+    def follow(self, speed: float, now_ns: Nanoseconds) -> Level:
+        """What the approved plan asks for now: NOMINAL or DEGRADED while it may be followed.
+
+        A foreseen collision counts once it has lasted `collision_confirm`, or at once where it asks
+        for an emergency stop.
+        """
+        approved = self.approved
+        if approved is None or now_ns > approved.until_ns:
+            self.live = ()
+            return Level.MINIMAL_RISK
+        scene, sensor = self.world.approaches(
+            approved.paths, approved.batch.stamp_ns, now_ns, speed
+        )
+        empty = np.zeros(1)
+        judgement = self._recheck.judge(
+            Candidates(
+                self._limits, approved.batch, approved.plan,
+                age_s(approved.batch.stamp_ns, now_ns), speed, empty, scene, sensor, empty, empty,
+                speed,
+            )
+        )
+        self.live = judgement.outcomes(0)
+        nearer = scene if scene.gap[0] < sensor.gap[0] else sensor
+        self.lead_speed = float(nearer.lead_speed[0])
+        return self._confirmed(judgement.reaction(0), approved.level, now_ns)
+
+    def _confirmed(self, reaction: Level, level: Level, now_ns: Nanoseconds) -> Level:
+        if reaction <= Level.DEGRADED:
+            self._unsafe_ns = None
+            return max(reaction, level)
+        if self._unsafe_ns is None:
+            self._unsafe_ns = now_ns
+        confirm_s = self._limits.settings.world.collision_confirm
+        if reaction < Level.EMERGENCY and age_s(self._unsafe_ns, now_ns) < confirm_s:
+            return max(Level.DEGRADED, level)
+        return reaction
+
+    def capped_by_lead(self) -> bool:
+        """Whether nothing but the distance to the one ahead asks for a cap."""
+        failing = [o.check.name for o in self.live if o.counts]
+        return failing == list(_CAP_BY_LEAD) and (
+            self.approved is not None and self.approved.level == Level.NOMINAL
+        )
+
+    def is_free(self, trajectory: Trajectory, stamp_ns: Nanoseconds, now_ns: Nanoseconds) -> bool:
+        """Whether a trajectory of the monitor touches nothing within the horizon."""
+        own = batch(stamp_ns, (trajectory,))
+        scene, sensor = self.world.approaches(
+            Paths(own), stamp_ns, now_ns, float(trajectory.speed[0])
+        )
+        soonest = min(float(scene.collision_s[0]), float(sensor.collision_s[0]))
+        return soonest >= self._limits.settings.world.collision_horizon
+
+    def _candidates(
+        self, plan: Plan, proposed: Batch, paths: Paths, speed: float, now_ns: Nanoseconds
+    ) -> Candidates:
+        now_s = age_s(plan.stamp_ns, now_ns)
+        scene, sensor = self.world.approaches(paths, plan.stamp_ns, now_ns, speed)
+        lane, edge = departures(
+            proposed, plan.lane_lines, now_s, self._limits.vehicle, self._limits.settings.world
+        )
+        start = self._motion.speed(plan.stamp_ns)
+        return Candidates(
+            self._limits, proposed, plan, now_s, math.nan if start is None else start,
+            self._shift(proposed, now_s, now_ns), scene, sensor, lane, edge, speed,
+        )
+
+    def _shift(
+        self, proposed: Batch, now_s: float, now_ns: Nanoseconds
+    ) -> npt.NDArray[np.float64]:
+        """Smaller of the jumps against the approved plan and against the plan before, (C,) in m.
+
+        So one plan that jumps is refused, and a change of mind is believed when the next plan
+        confirms it. 0 where there is nothing to compare with.
+        """
+        approved = self.approved
+        fresh = approved is not None and now_ns <= approved.until_ns
+        references = [approved.batch if fresh and approved is not None else None, self._before]
+        jumps = [self._jump(proposed, ref, now_s) for ref in references if ref is not None]
+        known = [jump for jump in jumps if jump is not None]
+        if not fresh or not known:
+            return np.zeros(len(proposed))
+        return np.minimum.reduce(known)
+
+    def _jump(
+        self, proposed: Batch, reference: Batch, now_s: float
+    ) -> npt.NDArray[np.float64] | None:
+        change = self._motion.change(reference.stamp_ns, proposed.stamp_ns)
+        if change is None or not np.isfinite(reference.x).all():
+            return None
+        x, y = change.to_second(reference.x[0], reference.y[0])
+        if not (np.diff(x) >= 0.0).all():
+            return None  # it turns by more than a right angle: sideways has no meaning there
+        first = min(max(round(now_s / PERIOD_S), 0), len(x) - 1)
+        horizon = max(round(self._limits.settings.plan.shift_horizon / PERIOD_S), 1)
+        at = slice(first, first + horizon)
+        new_x, new_y = proposed.x[:, at], proposed.y[:, at]
+        old_y = np.interp(new_x.ravel(), x, y).reshape(new_x.shape)
+        # Before and past the reference nothing is known; there the new plan stands for itself.
+        inside = (new_x >= x[0]) & (new_x <= x[-1])
+        off = np.where(inside, np.abs(new_y - old_y), 0.0).max(axis=1, initial=0.0)
+        return np.where(np.isnan(new_y).any(axis=1), np.nan, off)
+
+
+def _every_step() -> tuple[str, ...]:
+    return tuple(check.name for check in _ALWAYS)
+
+
+def _numbers(proposed: Batch) -> Batch:
+    """The same with 0 for what is not finite, so that its objects can be worked out at all."""
+    if np.isfinite(proposed.x).all() and np.isfinite(proposed.y).all():
+        return proposed
+    return replace(
+        proposed, x=np.nan_to_num(proposed.x, posinf=0.0, neginf=0.0),
+        y=np.nan_to_num(proposed.y, posinf=0.0, neginf=0.0),
+        heading=np.nan_to_num(proposed.heading, posinf=0.0, neginf=0.0),
+    )

@@ -1,0 +1,266 @@
+"""Checks of a plan by itself: sound numbers, drivable by this car, in keeping with those before.
+
+Each measure takes all C candidates and gives (C,) values; NaN anywhere makes the value NaN, which
+fails. The car's own limits hold at every point of the 6.4 s, not only at the next ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from vla_driving.contract.events import Severity
+from vla_driving.contract.plan import LateralAction, LongitudinalAction
+from vla_driving.contract.supervision import Level, Verdict
+from vla_driving.contract.trajectory import PERIOD_S, POINTS, TIMES_S
+from vla_driving.safety.checks.table import (
+    CandidateCheck,
+    Candidates,
+    FloatArray,
+    Group,
+    Limit,
+    Limits,
+    Measured,
+    Situation,
+    StateCheck,
+)
+
+_SLOW = 0.5
+"""m/s. Below it the angle of the wheels moves nothing worth limiting."""
+_HALF_SECOND = 5
+"""Periods over which lateral jerk is averaged (UN R79 5.6.2.1.3)."""
+_ACTION_AT = 29
+"""Index of the point at 3 s, where the stated action must show."""
+
+
+def _derived(
+    name: str, make: Callable[[Candidates], FloatArray]
+) -> Callable[[Candidates], FloatArray]:
+    """Value that several checks share, worked out once a plan."""
+
+    def value(candidates: Candidates) -> FloatArray:
+        if name not in candidates.derived:
+            candidates.derived[name] = make(candidates)
+        return candidates.derived[name]
+
+    return value
+
+
+def _with_origin(values: FloatArray) -> FloatArray:
+    """(C, 65): the car itself, at 0, before the points."""
+    out = np.zeros((len(values), POINTS + 1))
+    out[:, 1:] = values
+    return out
+
+
+_dx = _derived("dx", lambda c: np.diff(_with_origin(c.batch.x), axis=1))
+_dy = _derived("dy", lambda c: np.diff(_with_origin(c.batch.y), axis=1))
+_turn = _derived("turn", lambda c: np.diff(_with_origin(c.batch.heading), axis=1))
+_mean_speed = _derived("mean_speed", lambda c: 0.5 * (c.batch.speed[:, 1:] + c.batch.speed[:, :-1]))
+_lateral = _derived("lateral", lambda c: c.batch.speed**2 * c.batch.curvature)
+
+
+def _finite(c: Candidates) -> FloatArray:
+    b = c.batch
+    bad = sum(
+        (~np.isfinite(a)).sum(axis=1)
+        for a in (b.time, b.x, b.y, b.heading, b.speed, b.acceleration, b.curvature)
+    )
+    return np.asarray(bad, np.float64)
+
+
+def _time(c: Candidates) -> FloatArray:
+    return np.abs(c.batch.time - TIMES_S).max(axis=1)
+
+
+def _start_position(c: Candidates) -> FloatArray:
+    expected = 0.5 * (_start_speed(c) + c.batch.speed[:, 0]) * PERIOD_S
+    return np.hypot(c.batch.x[:, 0] - expected, c.batch.y[:, 0])
+
+
+def _start_speed(c: Candidates) -> float:
+    # Unknown only until the first second has passed; freshness of the state is a check of its own.
+    return c.measured_speed if math.isnan(c.start_speed) else c.start_speed
+
+
+def _start_speed_error(c: Candidates) -> FloatArray:
+    return np.abs(c.batch.speed[:, 0] - _start_speed(c))
+
+
+def _step(c: Candidates) -> FloatArray:
+    travelled = np.hypot(_dx(c)[:, 1:], _dy(c)[:, 1:])
+    return np.abs(travelled - _mean_speed(c) * PERIOD_S).max(axis=1)
+
+
+def _slip(c: Candidates) -> FloatArray:
+    middle = c.batch.heading - 0.5 * _turn(c)
+    return np.abs(_dy(c) * np.cos(middle) - _dx(c) * np.sin(middle)).max(axis=1)
+
+
+def _turn_error(c: Candidates) -> FloatArray:
+    expected = c.batch.curvature[:, 1:] * _mean_speed(c) * PERIOD_S
+    return np.abs(_turn(c)[:, 1:] - expected).max(axis=1)
+
+
+def _speed_error(c: Candidates) -> FloatArray:
+    change = np.diff(c.batch.speed, axis=1)
+    return np.abs(change - c.batch.acceleration[:, 1:] * PERIOD_S).max(axis=1)
+
+
+def _reverse(c: Candidates) -> FloatArray:
+    return -c.batch.speed.min(axis=1)
+
+
+def _curvature(c: Candidates) -> FloatArray:
+    return np.abs(c.batch.curvature).max(axis=1)
+
+
+def _steering_rate(c: Candidates) -> FloatArray:
+    angle = np.arctan(c.limits.vehicle.wheelbase * c.batch.curvature)
+    rate = np.abs(np.diff(angle, axis=1)) / PERIOD_S
+    return np.where(_mean_speed(c) < _SLOW, 0.0, rate).max(axis=1)
+
+
+def _lateral_acceleration(c: Candidates) -> FloatArray:
+    return np.abs(_lateral(c)).max(axis=1)
+
+
+def _lateral_jerk(c: Candidates) -> FloatArray:
+    lateral = _lateral(c)
+    change = lateral[:, _HALF_SECOND:] - lateral[:, :-_HALF_SECOND]
+    return np.abs(change).max(axis=1) / (_HALF_SECOND * PERIOD_S)
+
+
+def _acceleration(c: Candidates) -> FloatArray:
+    return c.batch.acceleration.max(axis=1)
+
+
+def _deceleration(c: Candidates) -> FloatArray:
+    return -c.batch.acceleration.min(axis=1)
+
+
+def _shift(c: Candidates) -> FloatArray:
+    return c.shift
+
+
+def _action_speed(c: Candidates) -> FloatArray:
+    change = c.batch.speed[:, _ACTION_AT] - c.batch.speed[:, 0]
+    action = c.plan.longitudinal_action
+    if action == LongitudinalAction.ACCELERATE:
+        return -change
+    if action in (LongitudinalAction.DECELERATE, LongitudinalAction.STOP):
+        return change
+    if action == LongitudinalAction.WAIT:
+        return c.batch.speed[:, _ACTION_AT]
+    return np.zeros(len(c.batch))
+
+
+def _action_heading(c: Candidates) -> FloatArray:
+    turned = c.batch.heading[:, -1]
+    action = c.plan.lateral_action
+    if action == LateralAction.TURN_LEFT:
+        return -turned
+    if action == LateralAction.TURN_RIGHT:
+        return turned
+    return np.zeros(len(c.batch))
+
+
+def _uncertainty(situation: Situation) -> Measured:
+    if situation.plan is None:
+        return Measured(0.0, Verdict.NOT_INITIALISED, says="plan has never come")
+    return Measured(float(situation.plan.uncertainty))
+
+
+def _validity(situation: Situation) -> Measured:
+    if situation.approved_until_ns is None:
+        return Measured(0.0, Verdict.NOT_INITIALISED, says="no plan has been approved yet")
+    left = (situation.approved_until_ns - situation.now_ns) * 1e-9
+    return Measured(left)
+
+
+def _stretched(limit: Callable[[Limits], float]) -> Limit:
+    return lambda limits: limit(limits) * (1.0 + limits.settings.plan.limit_tolerance)
+
+
+def _tightest(limits: Limits) -> float:
+    return math.tan(limits.vehicle.max_steering_angle) / limits.vehicle.wheelbase
+
+
+def _row(
+    name: str,
+    unit: str,
+    limit: Limit,
+    says: str,
+    source: str,
+    measure: Callable[[Candidates], FloatArray],
+    reaction: Level = Level.MINIMAL_RISK,
+    inputs: str = "vla/plan",
+) -> CandidateCheck:
+    severity = Severity.WARNING if reaction <= Level.DEGRADED else Severity.ERROR
+    return CandidateCheck(
+        name, Group.PLAN, inputs, limit, unit, severity, reaction, says, source, measure=measure
+    )
+
+
+CHECKS: tuple[CandidateCheck, ...] = (
+    _row("plan_finite", "numbers", lambda _: 0.0, "{value} of the plan are not finite",
+         "not a number is no position", _finite),
+    _row("plan_time", "s", lambda _: 1e-3, "times of the plan are off by {value}",
+         "0.1 s grid of the contract", _time),
+    _row("plan_start", "m", lambda k: k.settings.plan.max_start_distance,
+         "plan starts {value} from the car", "a plan starts at the car", _start_position,
+         inputs="vla/plan, vehicle/state"),
+    _row("plan_start_speed", "m/s", lambda k: k.settings.plan.max_start_speed,
+         "plan starts {value} from the car's speed", "a plan starts at the car",
+         _start_speed_error, inputs="vla/plan, vehicle/state"),
+    _row("plan_steps", "m", lambda k: k.settings.plan.max_step_error,
+         "positions of the plan do not fit its speed by {value} a step", "unicycle model", _step),
+    _row("plan_slip", "m", lambda k: k.settings.plan.max_slip,
+         "plan moves sideways by {value} a step", "unicycle model", _slip),
+    _row("plan_turns", "rad", lambda k: k.settings.plan.max_turn_error,
+         "headings of the plan do not fit its curvature by {value} a step", "unicycle model",
+         _turn_error),
+    _row("plan_speeds", "m/s", lambda k: k.settings.plan.max_speed_error,
+         "speeds of the plan do not fit its acceleration by {value} a step", "unicycle model",
+         _speed_error),
+    _row("plan_forward", "m/s", lambda k: k.settings.plan.max_reverse_speed,
+         "plan reverses at {value}", "the stack drives forward only", _reverse),
+    _row("plan_curvature", "1/m", _stretched(_tightest), "plan turns as tight as {value}",
+         "max_steering_angle of the car", _curvature),
+    _row("plan_steering_rate", "rad/s", _stretched(lambda k: k.vehicle.max_steering_rate),
+         "plan steers at {value}", "max_steering_rate of the car", _steering_rate),
+    _row("plan_lateral_acceleration", "m/s^2",
+         _stretched(lambda k: k.vehicle.max_lateral_acceleration),
+         "plan corners at {value}", "ISO 11270: 3.0", _lateral_acceleration),
+    _row("plan_lateral_jerk", "m/s^3", _stretched(lambda k: k.vehicle.max_lateral_jerk),
+         "plan jerks sideways at {value}", "ISO 11270, UN R79: 5.0, mean over 0.5 s",
+         _lateral_jerk),
+    _row("plan_acceleration", "m/s^2", _stretched(lambda k: k.vehicle.max_acceleration),
+         "plan accelerates at {value}", "ISO 15622: 2.0", _acceleration),
+    _row("plan_deceleration", "m/s^2", _stretched(lambda k: k.vehicle.max_deceleration),
+         "plan brakes at {value}", "ISO 15622: 3.5", _deceleration),
+    _row("plan_shift", "m", lambda k: k.settings.plan.max_shift,
+         "plan jumps sideways by {value}", "Autoware planning_validator: 0.5", _shift,
+         inputs="vla/plan, vehicle/state"),
+    _row("plan_action_speed", "m/s", lambda k: k.settings.plan.max_action_speed,
+         "plan's speed contradicts its stated action by {value}", "plan and words must agree",
+         _action_speed, Level.DEGRADED),
+    _row("plan_action_heading", "rad", lambda k: k.settings.plan.max_action_heading,
+         "plan's turn contradicts its stated action by {value}", "plan and words must agree",
+         _action_heading, Level.DEGRADED),
+)
+
+STATE_CHECKS: tuple[StateCheck, ...] = (
+    StateCheck(
+        "plan_uncertainty", Group.PLAN, "vla/plan", lambda k: k.settings.plan.max_uncertainty, "m",
+        Severity.WARNING, Level.DEGRADED, "plan is uncertain by {value} at 2 s",
+        "stated by the model", measure=_uncertainty,
+    ),
+    StateCheck(
+        "plan_validity", Group.PLAN, "vla/plan", lambda _: 0.0, "s", Severity.ERROR,
+        Level.MINIMAL_RISK, "the plan approved last holds for {value}", "valid_until of the plan",
+        measure=_validity, at_least=True,
+    ),
+)

@@ -1,0 +1,170 @@
+"""Checks of a plan against what is around: objects of two sources, lines, edges, signals."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vla_driving.contract.events import Severity
+from vla_driving.contract.plan import LateralAction
+from vla_driving.contract.scene import MAX_TRAFFIC_CONTROLS, SignalState, TrafficControlKind
+from vla_driving.contract.supervision import Level, Verdict
+from vla_driving.safety.checks.table import (
+    CandidateCheck,
+    Candidates,
+    FloatArray,
+    Group,
+    Measured,
+    Situation,
+    StateCheck,
+)
+
+_SIGNAL_AT = 29
+"""Index of the point at 3 s: a red light must be respected by then."""
+
+_ACROSS = (
+    LateralAction.CHANGE_LEFT, LateralAction.CHANGE_RIGHT, LateralAction.TURN_LEFT,
+    LateralAction.TURN_RIGHT, LateralAction.PULL_OVER,
+)
+
+
+def _scene_collision(c: Candidates) -> FloatArray:
+    return c.scene.collision_s.astype(np.float64)
+
+
+def _sensor_collision(c: Candidates) -> FloatArray:
+    return c.sensor.collision_s.astype(np.float64)
+
+
+def _time_to_collision(c: Candidates) -> FloatArray:
+    return np.minimum(c.scene.collision_s, c.sensor.collision_s).astype(np.float64)
+
+
+def _stopping_distance(c: Candidates) -> FloatArray:
+    # A plan that keeps clear by itself brakes in time already; the last moment is for the others.
+    short = np.minimum(c.scene.gap - c.scene.needed_stop, c.sensor.gap - c.sensor.needed_stop)
+    collides = _time_to_collision(c) <= c.limits.settings.world.collision_horizon
+    return np.where(collides, short, np.maximum(short, 0.0)).astype(np.float64)
+
+
+def _headway(c: Candidates) -> FloatArray:
+    short = np.minimum(c.scene.gap - c.scene.needed_rss, c.sensor.gap - c.sensor.needed_rss)
+    return short.astype(np.float64)
+
+
+def _lane_departure(c: Candidates) -> FloatArray:
+    if c.plan.lateral_action in _ACROSS:
+        return np.zeros(len(c.batch))
+    return c.lane_departure
+
+
+def _edge_departure(c: Candidates) -> FloatArray:
+    return c.edge_departure
+
+
+def _speed(c: Candidates) -> FloatArray:
+    return c.batch.speed.max(axis=1)
+
+
+def _red_light(c: Candidates) -> FloatArray:
+    """How far the front gets past the stop line within 3 s, where the car can still stop, m."""
+    vehicle, settings = c.limits.vehicle, c.limits.settings.world
+    front = vehicle.wheelbase + vehicle.front_overhang
+    reach = np.hypot(c.batch.x[:, _SIGNAL_AT], c.batch.y[:, _SIGNAL_AT])
+    past = np.zeros(len(c.batch))
+    can_stop = c.measured_speed**2 / (2.0 * vehicle.max_deceleration)
+    for control in c.plan.traffic_controls[:MAX_TRAFFIC_CONTROLS]:
+        red = (
+            control.kind == TrafficControlKind.TRAFFIC_LIGHT
+            and control.state == SignalState.RED
+            and control.probability >= settings.min_probability
+        )
+        if red and control.distance - front >= can_stop:
+            past = np.maximum(past, reach + front - control.distance)
+    return past
+
+
+def _speed_limit(situation: Situation) -> Measured:
+    """The limit of route and signs; the cap on the approved plan keeps to it as well."""
+    state, highest = situation.state, situation.speed_limit
+    tolerance = situation.settings.world.speed_tolerance
+    if state is None:
+        return Measured(0.0, Verdict.NOT_INITIALISED, says="vehicle state has never come")
+    return Measured(state.speed, limit=highest + tolerance)
+
+
+def _disagreement(situation: Situation) -> Measured:
+    """Nearest sensor object on the approved path that the model's scene does not hold, m."""
+    if situation.unseen_m is None:
+        return Measured(situation.settings.world.max_unseen, Verdict.PASS,
+                        says="scene and sensor agree on the path")
+    return Measured(situation.unseen_m)
+
+
+_OBJECTS = "vla/plan, vehicle/objects, vehicle/state"
+
+CHECKS: tuple[CandidateCheck, ...] = (
+    CandidateCheck(
+        "collision_scene", Group.WORLD, "vla/plan, vehicle/state",
+        lambda k: k.settings.world.collision_horizon, "s", Severity.ERROR, Level.MINIMAL_RISK,
+        "collision with an object of the scene in {value}", "constant velocity along the path",
+        measure=_scene_collision, at_least=True, always=True,
+    ),
+    CandidateCheck(
+        "collision_sensor", Group.WORLD, "vla/plan, vehicle/objects, vehicle/state",
+        lambda k: k.settings.world.collision_horizon, "s", Severity.ERROR, Level.MINIMAL_RISK,
+        "collision with an object of the sensor in {value}", "constant velocity along the path",
+        measure=_sensor_collision, at_least=True, always=True,
+    ),
+    CandidateCheck(
+        "time_to_collision", Group.WORLD, _OBJECTS, lambda k: k.settings.world.emergency_time, "s",
+        Severity.CRITICAL, Level.EMERGENCY, "collision in {value}", "NAVSIM: 0.9 s",
+        measure=_time_to_collision, at_least=True, always=True,
+    ),
+    CandidateCheck(
+        "stopping_distance", Group.WORLD, _OBJECTS, lambda _: 0.0, "m", Severity.CRITICAL,
+        Level.EMERGENCY, "full braking leaves {value} to the object ahead",
+        "closing speed, emergency_deceleration of the car",
+        measure=_stopping_distance, at_least=True, always=True,
+    ),
+    CandidateCheck(
+        "headway", Group.WORLD, _OBJECTS, lambda _: 0.0, "m", Severity.WARNING, Level.DEGRADED,
+        "gap to the object ahead is {value} against the safe one",
+        "RSS distance as in Autoware's emergency brake",
+        measure=_headway, at_least=True, always=True,
+    ),
+    CandidateCheck(
+        "lane_departure", Group.WORLD, "vla/plan", lambda k: k.settings.world.max_lane_departure,
+        "m", Severity.WARNING, Level.DEGRADED, "plan leaves its lane by {value} unannounced",
+        "lane lines of the plan", measure=_lane_departure,
+    ),
+    CandidateCheck(
+        "road_edge", Group.WORLD, "vla/plan", lambda k: k.settings.world.max_edge_departure, "m",
+        Severity.ERROR, Level.MINIMAL_RISK, "plan leaves the road by {value}",
+        "road edges of the plan", measure=_edge_departure,
+    ),
+    CandidateCheck(
+        "plan_speed", Group.WORLD, "vla/plan",
+        lambda k: k.vehicle.max_speed + k.settings.world.speed_tolerance, "m/s", Severity.ERROR,
+        Level.MINIMAL_RISK, "plan drives at {value}", "max_speed of the car", measure=_speed,
+    ),
+    CandidateCheck(
+        "red_light", Group.WORLD, "vla/plan", lambda k: k.settings.world.max_stop_line_overrun,
+        "m", Severity.ERROR, Level.MINIMAL_RISK, "plan passes a red light by {value}",
+        "traffic controls of the plan", measure=_red_light,
+    ),
+)
+
+STATE_CHECKS: tuple[StateCheck, ...] = (
+    StateCheck(
+        "speed_limit", Group.WORLD, "vla/route, vla/plan, vehicle/state",
+        lambda k: k.vehicle.max_speed + k.settings.world.speed_tolerance, "m/s", Severity.WARNING,
+        Level.DEGRADED, "driving at {value}", "route, signs and max_speed of the car",
+        measure=_speed_limit,
+    ),
+    StateCheck(
+        "scene_agreement", Group.WORLD, "vla/plan, vehicle/objects",
+        lambda k: k.settings.world.max_unseen, "m", Severity.WARNING, Level.NOMINAL,
+        "the scene lacks a sensor object {value} ahead on the path", "two independent sources",
+        measure=_disagreement, at_least=True,
+    ),
+)

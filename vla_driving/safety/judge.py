@@ -1,0 +1,163 @@
+"""Runs checks and keeps their outcomes; an exception in a check is that check failed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vla_driving.contract.clock import Nanoseconds, age_s
+from vla_driving.contract.supervision import CheckResult, Level, Verdict
+from vla_driving.safety.checks.table import (
+    CandidateCheck,
+    Candidates,
+    Limits,
+    Measured,
+    Situation,
+    StateCheck,
+    fails,
+    line,
+)
+
+_PASSING = (Verdict.PASS, Verdict.WARN)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One check of this step. `says` replaces the row's words; `since_ns` is when it began to fail.
+
+    `counts`: the verdict asks for its reaction; False where it passes or is not yet confirmed.
+    """
+
+    check: StateCheck | CandidateCheck
+    verdict: Verdict
+    value: float
+    limit: float
+    says: str | None = None
+    counts: bool = False
+
+    @property
+    def reaction(self) -> Level:
+        """What this outcome asks for."""
+        return self.check.reaction if self.counts else Level.NOMINAL
+
+    def text(self) -> str:
+        """What, value and limit, in one line."""
+        return line(self.check, self.value, self.limit, self.says)
+
+    def result(self) -> CheckResult:
+        """The outcome as it is reported."""
+        reaction = Level.NOMINAL if self.verdict in _PASSING else self.check.reaction
+        return CheckResult(
+            self.check.name, self.verdict, self.value, self.limit, self.check.unit, reaction,
+            self.text(),
+        )
+
+
+class StateJudge:
+    """Runs the checks of the state, each with its own time to be confirmed."""
+
+    def __init__(self, checks: tuple[StateCheck, ...], limits: Limits) -> None:
+        self._rows = tuple(
+            (check, check.limit(limits), check.confirm(limits) if check.confirm else 0.0)
+            for check in checks
+        )
+        self._since: dict[str, Nanoseconds] = {}
+
+    def outcomes(self, situation: Situation) -> tuple[Outcome, ...]:
+        """Outcomes in the order of the table."""
+        return tuple(
+            self._outcome(check, limit, confirm_s, situation)
+            for check, limit, confirm_s in self._rows
+        )
+
+    def _outcome(
+        self, check: StateCheck, limit: float, confirm_s: float, situation: Situation
+    ) -> Outcome:
+        try:
+            measured = check.measure(situation)
+            limit = limit if measured.limit is None else measured.limit
+            verdict = measured.verdict
+            if verdict is None:
+                bad = fails(measured.value, limit, check.at_least)
+                verdict = Verdict.FAIL if bad else Verdict.PASS
+        except Exception as error:  # the check is wrong, so nothing vouches for what it checks
+            measured, verdict = Measured(math.nan, says=_broken(check.name, error)), Verdict.FAIL
+        if verdict in _PASSING:
+            self._since.pop(check.name, None)
+            return Outcome(check, verdict, measured.value, limit, measured.says)
+        since_ns = self._since.setdefault(check.name, situation.now_ns)
+        confirmed = age_s(since_ns, situation.now_ns) >= confirm_s
+        if not confirmed and verdict == Verdict.FAIL:
+            verdict = Verdict.WARN
+        return Outcome(check, verdict, measured.value, limit, measured.says, confirmed)
+
+
+def _broken(name: str, error: Exception) -> str:
+    return f"check {name} is broken: {type(error).__name__}: {str(error)[:80]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """Values and failures of K checks on C candidates: (K, C) each."""
+
+    checks: tuple[CandidateCheck, ...]
+    limits: tuple[float, ...]
+    values: npt.NDArray[np.float64]
+    failed: npt.NDArray[np.bool_]
+    broken: dict[str, str]
+
+    def reaction(self, candidate: int, *, unless: tuple[str, ...] = ()) -> Level:
+        """Highest reaction that a candidate's failures ask for, those named in `unless` apart."""
+        rows = np.flatnonzero(self.failed[:, candidate])
+        names = ((self.checks[k].name, self.checks[k].reaction) for k in rows)
+        return max((r for name, r in names if name not in unless), default=Level.NOMINAL)
+
+    def choice(self) -> int | None:
+        """First candidate without a failure, else the first to be approved with caps, else None."""
+        for highest in (Level.NOMINAL, Level.DEGRADED):
+            for candidate in range(self.values.shape[1]):
+                if self.reaction(candidate) <= highest:
+                    return candidate
+        return None
+
+    def outcomes(self, candidate: int) -> tuple[Outcome, ...]:
+        """Outcomes of one candidate in the order of the table."""
+        return tuple(
+            Outcome(
+                check,
+                Verdict.FAIL if self.failed[k, candidate] else Verdict.PASS,
+                float(self.values[k, candidate]),
+                self.limits[k],
+                self.broken.get(check.name),
+                bool(self.failed[k, candidate]),
+            )
+            for k, check in enumerate(self.checks)
+        )
+
+
+class CandidateJudge:
+    """Runs checks of candidates, all candidates at once."""
+
+    def __init__(self, checks: tuple[CandidateCheck, ...], limits: Limits) -> None:
+        self._checks = checks
+        self._limits = tuple(check.limit(limits) for check in checks)
+        self._column = np.array(self._limits)[:, None]
+        self._at_least = np.array([check.at_least for check in checks])[:, None]
+
+    def judge(self, candidates: Candidates) -> Judgement:
+        """Values of every check for every candidate; NaN where a check is broken."""
+        count = len(candidates.batch)
+        values = np.full((len(self._checks), count), np.nan)
+        broken: dict[str, str] = {}
+        with np.errstate(all="ignore"):
+            for k, check in enumerate(self._checks):
+                try:
+                    values[k] = check.measure(candidates)
+                except Exception as error:  # see StateJudge
+                    values[k] = np.nan
+                    broken[check.name] = _broken(check.name, error)
+            good = np.where(self._at_least, values >= self._column, values <= self._column)
+        return Judgement(self._checks, self._limits, values, ~good, broken)

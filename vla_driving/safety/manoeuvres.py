@@ -1,0 +1,171 @@
+"""The monitor's own driving: stop along the last approved path, and hold.
+
+Nothing but that path and the vehicle state goes in, so it works with camera, model and cockpit
+dead. The path is carried along as the car moves; the braking builds up once, from the acceleration
+at which the stop began, and does not start anew with every message.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from vla_driving.contract.clock import Nanoseconds, age_s
+from vla_driving.contract.motion import EgoMotion
+from vla_driving.contract.trajectory import POINTS, TIMES_S, Trajectory, standing
+from vla_driving.contract.vehicle import VehicleParameters, VehicleState
+
+FloatArray = npt.NDArray[np.float64]
+
+_EXTENSION_M = 120.0
+_EXTENSION_STEP_M = 2.0
+"""A path that is too short for the stop is carried on at its last mean curvature."""
+_SUBSTEPS = 4
+"""The speed profile is integrated at 25 ms, so that its end lies within 3 cm at 1 m/s."""
+
+
+@dataclass(frozen=True, eq=False)
+class StopPath:
+    """(N,) x, y in m, heading in rad, curvature in 1/m over arc length in m.
+
+    In base_link at `stamp_ns`.
+    """
+
+    stamp_ns: Nanoseconds
+    arc: FloatArray
+    x: FloatArray
+    y: FloatArray
+    heading: FloatArray
+    curvature: FloatArray
+
+    def carried(self, motion: EgoMotion, stamp_ns: Nanoseconds) -> StopPath:
+        """The same path in base_link at a later instant; as it is where the motion is not known."""
+        change = motion.change(self.stamp_ns, stamp_ns)
+        if change is None:
+            return self
+        x, y = change.to_second(self.x, self.y)
+        return replace(self, stamp_ns=stamp_ns, x=x, y=y, heading=self.heading - change.dyaw)
+
+
+def path_of(trajectory: Trajectory, stamp_ns: Nanoseconds) -> StopPath:
+    """The path of an approved trajectory from the car on, extended."""
+    x = np.concatenate([[0.0], trajectory.x]).astype(np.float64)
+    y = np.concatenate([[0.0], trajectory.y]).astype(np.float64)
+    heading = np.concatenate([[0.0], trajectory.heading]).astype(np.float64)
+    curvature = np.concatenate([trajectory.curvature[:1], trajectory.curvature]).astype(np.float64)
+    arc = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
+    moving = np.concatenate([[True], np.diff(arc) > 1e-4])
+    arc, x, y, heading, curvature = (a[moving] for a in (arc, x, y, heading, curvature))
+    return _extended(stamp_ns, arc, x, y, heading, curvature, float(np.mean(curvature[-10:])))
+
+
+def path_of_wheels(state: VehicleState, vehicle: VehicleParameters) -> StopPath:
+    """Where the wheels point, for want of an approved path."""
+    bend = math.tan(max(-1.0, min(1.0, state.steering_angle))) / vehicle.wheelbase
+    zero = np.zeros(1)
+    return _extended(state.stamp_ns, zero, zero, zero, zero, np.full(1, bend), bend)
+
+
+def _extended(
+    stamp_ns: Nanoseconds,
+    arc: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
+    heading: FloatArray,
+    curvature: FloatArray,
+    bend: float,
+) -> StopPath:
+    more = np.arange(_EXTENSION_STEP_M, _EXTENSION_M + 0.1, _EXTENSION_STEP_M)
+    middle = heading[-1] + bend * (more - 0.5 * _EXTENSION_STEP_M)
+    return StopPath(
+        stamp_ns,
+        np.concatenate([arc, arc[-1] + more]),
+        np.concatenate([x, x[-1] + np.cumsum(_EXTENSION_STEP_M * np.cos(middle))]),
+        np.concatenate([y, y[-1] + np.cumsum(_EXTENSION_STEP_M * np.sin(middle))]),
+        np.concatenate([heading, heading[-1] + bend * more]),
+        np.concatenate([curvature, np.full(len(more), bend)]),
+    )
+
+
+@dataclass(frozen=True)
+class Braking:
+    """One stop: deceleration in m/s² and jerk in m/s³, both positive, from `acceleration` on."""
+
+    since_ns: Nanoseconds
+    acceleration: float
+    deceleration: float
+    jerk: float
+
+    def at(self, stamp_ns: Nanoseconds) -> float:
+        """Acceleration asked for at an instant, m/s²."""
+        change = self.jerk * max(age_s(self.since_ns, stamp_ns), 0.0)
+        if self.acceleration >= -self.deceleration:
+            return max(self.acceleration - change, -self.deceleration)
+        return min(self.acceleration + change, -self.deceleration)
+
+    def longest_s(self, speed: float) -> float:
+        """Time to standstill from `speed` in m/s, with the full build-up still to come."""
+        return max(speed, 0.0) / self.deceleration + self.deceleration / self.jerk
+
+    def profile(self, speed: float, stamp_ns: Nanoseconds) -> tuple[FloatArray, FloatArray]:
+        """Distance in m and speed in m/s, (64,) at TIMES_S after `stamp_ns`, from `speed` on."""
+        start = max(age_s(self.since_ns, stamp_ns), 0.0)
+        period = float(TIMES_S[0]) / _SUBSTEPS
+        times = start + (np.arange(POINTS * _SUBSTEPS) + 0.5) * period
+        change = self.jerk * times
+        if self.acceleration >= -self.deceleration:
+            wanted = np.maximum(self.acceleration - change, -self.deceleration)
+        else:
+            wanted = np.minimum(self.acceleration + change, -self.deceleration)
+        speeds = np.maximum(speed + np.cumsum(wanted) * period, 0.0)
+        speeds = np.where(np.minimum.accumulate(speeds) <= 0.0, 0.0, speeds)
+        before = np.concatenate([[max(speed, 0.0)], speeds[:-1]])
+        distance = np.cumsum(0.5 * (before + speeds) * period)
+        at = slice(_SUBSTEPS - 1, None, _SUBSTEPS)
+        return distance[at], speeds[at]
+
+
+def comfortable(vehicle: VehicleParameters, acceleration: float, now_ns: Nanoseconds) -> Braking:
+    """A stop in lane from the acceleration measured now, m/s²."""
+    start = min(max(acceleration, -vehicle.emergency_deceleration), 0.0)
+    return Braking(now_ns, start, vehicle.comfort_deceleration, vehicle.max_jerk)
+
+
+def emergency(vehicle: VehicleParameters, acceleration: float, now_ns: Nanoseconds) -> Braking:
+    """Full braking from the acceleration measured now, m/s²."""
+    start = min(max(acceleration, -vehicle.emergency_deceleration), 0.0)
+    return Braking(now_ns, start, vehicle.emergency_deceleration, vehicle.emergency_jerk)
+
+
+def stop(path: StopPath, braking: Braking, speed: float) -> Trajectory:
+    """Braking along a path, in base_link at the path's stamp, from `speed` in m/s then."""
+    distance, speeds = braking.profile(speed, path.stamp_ns)
+    arc = _abreast(path) + distance
+    before = np.concatenate([[max(speed, 0.0)], speeds[:-1]])
+    single = np.float32
+    return Trajectory(
+        probability=1.0,
+        time=TIMES_S,
+        x=np.interp(arc, path.arc, path.x).astype(single),
+        y=np.interp(arc, path.arc, path.y).astype(single),
+        heading=np.interp(arc, path.arc, path.heading).astype(single),
+        speed=speeds.astype(single),
+        acceleration=((speeds - before) / float(TIMES_S[0])).astype(single),
+        curvature=np.interp(arc, path.arc, path.curvature).astype(single),
+    )
+
+
+def _abreast(path: StopPath) -> float:
+    """Arc length of the point of the path that is nearest to the car, m."""
+    nearest = int(np.argmin(path.x**2 + path.y**2))
+    heading = path.heading[nearest]
+    along = -(path.x[nearest] * math.cos(heading) + path.y[nearest] * math.sin(heading))
+    return float(min(max(path.arc[nearest] + along, 0.0), path.arc[-1]))
+
+
+def hold() -> Trajectory:
+    """Stand still."""
+    return standing()
