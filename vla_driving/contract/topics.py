@@ -63,7 +63,7 @@ TOPICS: tuple[Topic, ...] = (
           ("camera_ingest",), Delivery.LATEST, "camera", 2.0, "jpeg or png instead of raw images"),
     Topic("camera/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", "camera driver",
           ("camera_ingest",), Delivery.STATE, "camera", None, "intrinsics of that camera"),
-    Topic("vla/frames", _MSGS + "FrameSet", "camera_ingest", ("vla_inference",),
+    Topic("vla/frames", _MSGS + "FrameSet", "camera_ingest", ("vla_inference", "safety_monitor"),
           Delivery.LATEST, "frames", 2.0, "images at the model's size"),
     Topic("vla/plan", _MSGS + "Plan", "vla_inference", ("safety_monitor",),
           Delivery.STATE, "plan", 2.0, "what the model proposes"),

@@ -45,6 +45,7 @@ class StackNode(LifecycleNode, ABC):
         self.stack, self.settings = parameters.read(
             self, parameters.StackSettings, self.SETTINGS
         )
+        self.configured = False
         self.active = False
         self.inputs: dict[str, InputStatistics] = {}
         self.steps = StepStatistics()
@@ -74,6 +75,17 @@ class StackNode(LifecycleNode, ABC):
     def diagnose(self) -> dict[str, str]:
         """More values for diagnostics, by name."""
         return {}
+
+    def malformed(self, topic: str, reason: str) -> None:
+        """Count and tell a message that could not be read."""
+        self.inputs[topic].malformed += 1
+        self.tell(
+            DriveEvent(
+                self.now_ns(), Severity.ERROR, self.NAME, "malformed_message", topic,
+                float(self.inputs[topic].malformed), 0.0, "messages",
+                f"{topic}: malformed message left out: {reason}",
+            )
+        )
 
     # What a subclass uses.
 
@@ -122,8 +134,7 @@ class StackNode(LifecycleNode, ABC):
             try:
                 take(message if cls is None else from_message(cls, message))
             except MalformedMessage as error:
-                statistics.malformed += 1
-                self.tell(self._malformed(topic, error))
+                self.malformed(topic, str(error))
 
         self._readers.append(
             self.create_subscription(
@@ -192,6 +203,7 @@ class StackNode(LifecycleNode, ABC):
             self.get_logger().error(f"cannot be configured: {error}")
             self._let_go()
             return TransitionCallbackReturn.FAILURE
+        self.configured = True
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -229,6 +241,7 @@ class StackNode(LifecycleNode, ABC):
         self._running_timers = []
 
     def _let_go(self) -> None:
+        self.configured = False
         self.release()
         for reader in self._readers:
             self.destroy_subscription(reader)
@@ -241,13 +254,6 @@ class StackNode(LifecycleNode, ABC):
     def _steady_ns(self) -> Nanoseconds:
         return int(self._steady.now().nanoseconds)
 
-    def _malformed(self, topic: str, error: MalformedMessage) -> DriveEvent:
-        return DriveEvent(
-            self.now_ns(), Severity.ERROR, self.NAME, "malformed_message", topic,
-            float(self.inputs[topic].malformed), 0.0, "messages",
-            f"{topic}: malformed message left out: {error}",
-        )
-
     def _publish_diagnostics(self) -> None:
         values = {
             "state": "active" if self.active else "inactive",
@@ -259,7 +265,8 @@ class StackNode(LifecycleNode, ABC):
             values[f"{topic} dropped"] = str(statistics.dropped)
             values[f"{topic} missed_deadlines"] = str(statistics.missed_deadlines)
             values[f"{topic} malformed"] = str(statistics.malformed)
-        values.update(self.diagnose())
+        if self.configured:
+            values.update(self.diagnose())
         array = DiagnosticArray()
         set_stamp(array.header.stamp, self.now_ns())
         array.status = [
