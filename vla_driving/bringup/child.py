@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
+from vla_driving.bringup import parameters
 from vla_driving.bringup.lifecycle import BringupError
 from vla_driving.bringup.output import Output, pump
 from vla_driving.bringup.processes import Process
@@ -42,20 +41,11 @@ class StartOptions:
 
 
 def ros_arguments(process: Process, options: StartOptions) -> list[str]:
-    """--ros-args of a process; its overrides are written to a file in the log folder.
-
-    They cannot go as `-p name:=value`: ROS lets a group of the node's name in any file win over it.
-    """
-    files = [*options.params_files]
-    overrides = options.overrides.get(process.node)
-    if overrides:
-        files.append(options.log_folder / f"{process.node}.overrides.yaml")
-        group = {f"/**/{process.node}": {"ros__parameters": dict(overrides)}}
-        files[-1].write_text(yaml.safe_dump(group), encoding="utf-8")
-    arguments = ["--ros-args", "-r", f"__ns:={options.namespace}"]
-    for path in files:
-        arguments += ["--params-file", str(path)]
-    return arguments
+    """--ros-args of a process; its parameters are written beside its log. Raises SettingsError."""
+    file = options.log_folder / f"{process.node}.yaml"
+    overrides = options.overrides.get(process.node, {})
+    parameters.write(parameters.merged(options.params_files, process.node, overrides), file)
+    return ["--ros-args", "-r", f"__ns:={options.namespace}", "--params-file", str(file)]
 
 
 class Child:
