@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
+
+from vla_driving.paths import message_folder
 
 PACKAGE = "vla_driving_msgs"
 
 
 class UnknownType(ValueError):
     """One line that names the message type that has no definition."""
-
-
-def message_folder() -> Path:
-    """Folder of the .msg files: the checkout's, else the installed interface package's."""
-    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if p]
-    candidates = [Path(__file__).parents[2] / "msg"]
-    candidates += [p / "share" / PACKAGE / "msg" for p in (*prefixes, Path(sys.prefix))]
-    for folder in candidates:
-        if (folder / "Plan.msg").is_file():
-            return folder
-    searched = ", ".join(map(str, candidates))
-    raise FileNotFoundError(f"{PACKAGE}: no .msg files in {searched}; install the package")
 
 
 @cache
