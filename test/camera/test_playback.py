@@ -22,7 +22,7 @@ def shown(playback: Playback, times_ms: list[int]) -> list[tuple[int, int] | Non
     """(level, ms) of what is shown at each time."""
     steps = [playback.step(START + t * MILLISECOND) for t in times_ms]
     return [
-        None if s is None else (int(decode(s.payload)[0, 0, 0]), (s.stamp_ns - START) // MILLISECOND)
+        (int(decode(s.payload)[0, 0, 0]), (s.stamp_ns - START) // MILLISECOND) if s else None
         for s in steps
     ]
 

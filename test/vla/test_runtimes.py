@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,3 +120,18 @@ def test_absent_runtimes_are_refused_by_name(make_model: ModelFactory) -> None:
         pytest.skip("TensorRT is installed here; its absence cannot be tested")
     with pytest.raises(RuntimeUnavailableError, match="tensorrt/GPU: the Python package tensorrt"):
         open_runtime(make_model(), settings("tensorrt/GPU"))
+
+
+def test_tensorrt_runs_a_network(make_model: ModelFactory, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt", reason="needs TensorRT and an NVIDIA GPU")
+    model = make_model()
+    chosen_settings = dataclasses.replace(
+        settings("tensorrt/GPU"), engine_cache=str(tmp_path / "engines")
+    )
+    runtime = open_runtime(model, chosen_settings).runtime
+    expected = open_runtime(model, settings("onnxruntime/CPU")).runtime.infer(zeros(model))
+    answer = runtime.infer(zeros(model))
+    runtime.close()
+    for name in expected:
+        np.testing.assert_allclose(answer[name], expected[name], rtol=1e-2, atol=1e-3)
+    assert len(list((tmp_path / "engines").glob("*.engine"))) == 1
