@@ -22,10 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 ASSET_DIRECTORY = Path(sys.prefix) / "share" / "vla_driving_assets"
-FORMAT = 4
+FORMAT = 5
 """Part of each file's name: a change of the baking below makes old files unused."""
 
-MAX_VERTICES = 3500
+NEAR_VERTICES = 3500
+FAR_VERTICES = 500
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -38,6 +39,14 @@ class Mesh:
     normals: FloatArray
     colours: npt.NDArray[np.uint8]
     triangles: npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One thing, drawn with `near` or, from further away, with `far`."""
+
+    near: Mesh
+    far: Mesh
 
 
 @dataclass(frozen=True)
@@ -123,103 +132,135 @@ def asset_path(name: str, directory: Path = ASSET_DIRECTORY) -> Path:
     return directory / f"{name}.v{FORMAT}.npz"
 
 
-def load_mesh(name: str, directory: Path = ASSET_DIRECTORY) -> Mesh | None:
+def load_model(name: str, directory: Path = ASSET_DIRECTORY) -> Model | None:
     """Baked model, or None where it has not been baked. Raises AssetError for a broken file."""
     path = asset_path(name, directory)
     if not path.is_file():
         return None
     try:
         with np.load(path) as data:
-            return Mesh(data["positions"], data["normals"], data["colours"], data["triangles"])
+            near, far = (Mesh(*(data[f"{level}_{part}"] for part in _PARTS)) for level in _LEVELS)
     except (OSError, ValueError, KeyError) as error:
-        raise AssetError(f"{path}: not a baked model ({error}); delete it and run "
-                         "python -m vla_driving.simulation.assets") from None
+        raise AssetError(
+            f"{path}: not a baked model ({error}); delete it and run "
+            "python -m vla_driving.simulation.assets"
+        ) from None
+    return Model(near, far)
 
 
-def bake_all(directory: Path = ASSET_DIRECTORY, again: bool = False) -> dict[str, Mesh]:
+_LEVELS = ("near", "far")
+_PARTS = ("positions", "normals", "colours", "triangles")
+
+
+def bake_all(directory: Path = ASSET_DIRECTORY, again: bool = False) -> dict[str, Model]:
     """Bake what is missing below `directory`; returns the models that were baked now.
 
     Raises AssetError.
     """
     missing = [n for n in RECIPES if again or not asset_path(n, directory).is_file()]
-    baked: dict[str, Mesh] = {}
+    baked: dict[str, Model] = {}
     if not missing:
         return baked
-    models = _model_directory()
+    source = _model_directory()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in missing:
-            baked[name] = mesh = bake(RECIPES[name], models)
-            temporary = asset_path(name, directory).with_suffix(".part.npz")
-            np.savez_compressed(
-                temporary, positions=mesh.positions, normals=mesh.normals,
-                colours=mesh.colours, triangles=mesh.triangles,
-            )
-            temporary.replace(asset_path(name, directory))
+            baked[name] = bake(RECIPES[name], source)
+            _write(asset_path(name, directory), baked[name])
     except OSError as error:
         raise AssetError(f"{directory}: cannot be written: {error}") from None
     return baked
 
 
-def bake(recipe: Recipe, models: Path) -> Mesh:
-    """Merge the parts of a model into one mesh and thin it out."""
-    soups = [_load_part(models, part, recipe.pose) for part in recipe.parts]
-    offset = 0
-    triangles = []
-    for soup in soups:
-        triangles.append(soup.triangles + np.uint32(offset))
-        offset += len(soup.positions)
-    mesh = Mesh(
-        np.concatenate([s.positions for s in soups]), np.concatenate([s.normals for s in soups]),
-        np.concatenate([s.colours for s in soups]), np.concatenate(triangles),
+def _write(path: Path, model: Model) -> None:
+    arrays = {
+        f"{level}_{part}": getattr(mesh, part)
+        for level, mesh in zip(_LEVELS, (model.near, model.far), strict=True) for part in _PARTS
+    }
+    temporary = path.with_suffix(".part.npz")
+    np.savez_compressed(temporary, **arrays)
+    temporary.replace(path)
+
+
+def bake(recipe: Recipe, source: Path) -> Model:
+    """Merge the parts of a model into one mesh and thin it out for near and far."""
+    soup = _merged([_load_part(source, part, recipe.pose) for part in recipe.parts])
+    near, far = (
+        _finished(thinned(soup, recipe.cell, count), recipe)
+        for count in (NEAR_VERTICES, FAR_VERTICES)
     )
-    cell = recipe.cell
+    return Model(near, far)
+
+
+def thinned(mesh: Mesh, cell: float, vertices: int) -> Mesh:
+    """The mesh clustered into cells of `cell` m, or as much larger as `vertices` asks for."""
     thin = cluster(mesh, cell)
-    while len(thin.positions) > MAX_VERTICES:
+    while len(thin.positions) > vertices:
         cell *= 1.15
         thin = cluster(mesh, cell)
-    mesh = thin
-    positions = mesh.positions
-    normals = mesh.normals
-    if recipe.y_forward:
-        positions = np.stack([positions[:, 1], -positions[:, 0], positions[:, 2]], 1)
-        normals = np.stack([normals[:, 1], -normals[:, 0], normals[:, 2]], 1)
-    if not recipe.on_wheels:
-        positions = positions - np.array([0.0, 0.0, positions[:, 2].min()], np.float32)
-    return Mesh(positions, normals, mesh.colours, mesh.triangles)
+    if not len(thin.triangles):
+        raise AssetError("a model is smaller than one cluster: choose a smaller cell")
+    return thin
 
 
 def cluster(mesh: Mesh, cell: float) -> Mesh:
     """Vertex clustering (Rossignac and Borrel 1993): one mean vertex for each grid cell.
 
-    Vertices whose normals look along different axes, or whose colours differ clearly, stay apart,
-    so that edges and paintwork survive.
+    Vertices whose normals look along different axes, or whose brightness differs clearly, stay
+    apart, so that edges and paintwork survive.
     """
     facing = np.abs(mesh.normals).argmax(1)
     side = np.take_along_axis(mesh.normals, facing[:, None], 1)[:, 0] < 0.0
-    key = np.column_stack([
-        np.floor(mesh.positions / cell).astype(np.int64), 2 * facing + side, mesh.colours // 86,
-    ])
-    _, inverse, count = np.unique(key, axis=0, return_inverse=True, return_counts=True)
-    inverse = inverse.reshape(-1)
+    brightness = mesh.colours.mean(1).astype(np.int64) // _BRIGHTNESS_STEP
+    key = (2 * facing + side) * 3 + brightness
+    for column in np.floor(mesh.positions / cell).astype(np.int64).T:
+        key = key * _MOST_CELLS + (column + _MOST_CELLS // 2)
+    _, inverse, count = np.unique(key, return_inverse=True, return_counts=True)
 
     def mean(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        total = np.zeros((len(count), 3))
-        np.add.at(total, inverse, values.astype(np.float64))
-        return total / count[:, None]
+        total = [np.bincount(inverse, column, len(count)) for column in values.T]
+        return np.stack(total, 1) / count[:, None]
 
     triangles = inverse[mesh.triangles]
     a, b, c = triangles.T
     triangles = triangles[(a != b) & (b != c) & (a != c)]
-    if not len(triangles):
-        raise AssetError("a model is smaller than one cluster: choose a smaller cell")
-    _, first = np.unique(np.sort(triangles, 1), axis=0, return_index=True)
+    low, middle, high = np.sort(triangles, 1).T
+    _, first = np.unique((low * len(count) + middle) * len(count) + high, return_index=True)
     normals = mean(mesh.normals)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     return Mesh(
         mean(mesh.positions).astype(np.float32), normals.astype(np.float32),
         mean(mesh.colours).round().astype(np.uint8), triangles[np.sort(first)].astype(np.uint32),
     )
+
+
+_BRIGHTNESS_STEP = 100
+_MOST_CELLS = 4096
+"""Along each axis: three of them and the rest fit in 63 bits."""
+
+
+def _merged(pieces: list[Mesh]) -> Mesh:
+    pieces = [p for p in pieces if len(p.triangles)]
+    offsets = np.cumsum([0] + [len(p.positions) for p in pieces[:-1]])
+    return Mesh(
+        np.concatenate([p.positions for p in pieces]), np.concatenate([p.normals for p in pieces]),
+        np.concatenate([p.colours for p in pieces]),
+        np.concatenate([p.triangles + np.uint32(o) for p, o in zip(pieces, offsets, strict=True)]),
+    )
+
+
+def _finished(mesh: Mesh, recipe: Recipe) -> Mesh:
+    """Turned to look along +x, put on the ground, every triangle's front outwards."""
+    positions, normals = mesh.positions, mesh.normals
+    if recipe.y_forward:
+        positions = np.stack([positions[:, 1], -positions[:, 0], positions[:, 2]], 1)
+        normals = np.stack([normals[:, 1], -normals[:, 0], normals[:, 2]], 1)
+    if not recipe.on_wheels:
+        positions = positions - np.array([0.0, 0.0, positions[:, 2].min()], np.float32)
+    a, b, c = (positions[mesh.triangles[:, k]] for k in range(3))
+    front = np.einsum("ij,ij->i", np.cross(b - a, c - a), normals[mesh.triangles].sum(1))
+    triangles = np.where(front[:, None] >= 0.0, mesh.triangles, mesh.triangles[:, ::-1])
+    return Mesh(positions, normals, mesh.colours, triangles)
 
 
 def _model_directory() -> Path:
@@ -229,10 +270,10 @@ def _model_directory() -> Path:
     return Path(spec.origin).parent / "assets" / "models"
 
 
-def _load_part(models: Path, part: Part, pose: float | None) -> Mesh:
+def _load_part(source: Path, part: Part, pose: float | None) -> Mesh:
     from panda3d.core import GeomNode, LMatrix4f, NodePath, TransformState
 
-    path = models / part.file
+    path = source / part.file
     if not path.is_file():
         raise AssetError(f"{path}: MetaDrive's model is missing; reinstall metadrive-simulator 0.3.0.1")
     root = NodePath(_load_gltf(path) if pose is None else _posed(path, pose))
@@ -245,13 +286,7 @@ def _load_part(models: Path, part: Part, pose: float | None) -> Mesh:
         for i in range(geometry.getNumGeoms()):
             state = node.getNetState().compose(geometry.getGeomState(i))
             pieces.append(_soup(geometry.getGeom(i), state, matrix, part))
-    pieces = [p for p in pieces if len(p.triangles)]
-    offsets = np.cumsum([0] + [len(p.positions) for p in pieces[:-1]])
-    return Mesh(
-        np.concatenate([p.positions for p in pieces]), np.concatenate([p.normals for p in pieces]),
-        np.concatenate([p.colours for p in pieces]),
-        np.concatenate([p.triangles + np.uint32(o) for p, o in zip(pieces, offsets, strict=True)]),
-    )
+    return _merged(pieces)
 
 
 def _load_gltf(path: Path) -> Any:
@@ -376,8 +411,8 @@ def main(arguments: list[str] | None = None) -> int:
     except AssetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for name, mesh in baked.items():
-        print(f"{name}: {len(mesh.positions)} vertices, {len(mesh.triangles)} triangles")
+    for name, model in baked.items():
+        print(f"{name}: {len(model.near.positions)} vertices, far {len(model.far.positions)}")
     print(f"{len(baked)} models baked in {time.monotonic() - start:.1f} s, "
           f"{len(RECIPES) - len(baked)} were there, in {options.directory}")
     return 0

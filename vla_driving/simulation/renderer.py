@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vla_driving.contract.cameras import Camera
-from vla_driving.simulation.assets import ASSET_DIRECTORY, Mesh, load_mesh
+from vla_driving.simulation.assets import ASSET_DIRECTORY, Mesh, Model, load_model
 from vla_driving.simulation.metadrive import SimulatorError
 from vla_driving.simulation.road import Ribbon, Surfaces
 
@@ -29,6 +29,9 @@ FloatArray = npt.NDArray[np.float64]
 
 SUPERSAMPLING = 2
 _FAR = 400.0
+_LOD_DISTANCE = 25.0
+_FARTHEST = 200.0
+"""m; a car is two pixels wide there."""
 
 _ZENITH = (0.32, 0.52, 0.80)
 _HAZE = (0.80, 0.86, 0.91)
@@ -176,14 +179,19 @@ class Renderer:
             self._actors.pop(key)[1].removeNode()
 
     def _model(self, actor: Actor) -> Any:
-        name = actor.model
-        if name not in self._models:
-            mesh = load_mesh(name, self._assets)
-            if mesh is None:
-                name = f"box {actor.length:.2f} {actor.width:.2f} {actor.height:.2f}"
-                mesh = _box_mesh(actor.length, actor.width, actor.height)
-            self._models[actor.model] = self._panda.NodePath(self._node(_lit(mesh)))
-            self._models[actor.model].setTwoSided(True)
+        """Node of a model that is drawn simpler from far away, shared by all actors of its kind."""
+        if actor.model not in self._models:
+            model = load_model(actor.model, self._assets)
+            if model is None:
+                box = _box_mesh(actor.length, actor.width, actor.height)
+                model = Model(box, box)
+            node = self._panda.LODNode(actor.model)
+            path = self._panda.NodePath(node)
+            node.addSwitch(_LOD_DISTANCE, 0.0)
+            path.attachNewNode(self._node(_lit(model.near)))
+            node.addSwitch(_FARTHEST, _LOD_DISTANCE)
+            path.attachNewNode(self._node(_lit(model.far)))
+            self._models[actor.model] = path
         return self._models[actor.model]
 
     def _shadow(self, actor: Actor) -> Any:
@@ -390,7 +398,7 @@ def _box_mesh(length: float, width: float, height: float) -> Mesh:
 def _shadow_mesh(length: float, width: float) -> Mesh:
     """A dark patch under the body: where a thing touches the ground tells how far it is."""
     inner = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
-    rings = [inner * [length / 2 * f + m, width / 2 * f + m] for f, m in ((0.9, 0.0), (1.0, 0.3))]
+    rings = [inner * [length / 2 * f + m, width / 2 * f + m] for f, m in ((0.85, 0.0), (1.0, 0.15))]
     xyz = np.column_stack([np.concatenate(rings), np.zeros(8)])
     alpha = np.repeat([150, 0], 4).astype(np.uint8)
     colours = np.column_stack([np.full((8, 3), 15, np.uint8), alpha])

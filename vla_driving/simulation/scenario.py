@@ -44,8 +44,18 @@ class PlacedObject:
 
 
 @dataclass(frozen=True)
+class DriverAction:
+    """The driver intervenes: brake and accelerate in m/s^2, steer in rad at the road wheel."""
+
+    kind: str = choice("brake", "accelerate", "steer", "cancel")
+    start: float = quantity("s", 0.0, 3600.0, "simulated time")
+    duration: float = quantity("s", 0.05, 600.0)
+    value: float = _optional(quantity("m/s^2 or rad", -0.6, 8.0), 0.0)
+
+
+@dataclass(frozen=True)
 class DriverScript:
-    """What the simulated driver does with the engage button; delays in s, negative for never."""
+    """What the simulated driver does; delays in s, negative for never."""
 
     engage_delay: float = _optional(
         quantity("s", -1.0, 600.0, "from the stack being ready to the first press"), 1.0
@@ -54,6 +64,7 @@ class DriverScript:
         quantity("s", -1.0, 600.0, "from standing disengaged to the next press"), 3.0
     )
     press_duration: float = _optional(quantity("s", 0.05, 5.0), 0.4)
+    actions: tuple[DriverAction, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""A front radar: an object source that shares nothing with the camera."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from vla_driving.contract.scene import SceneObject
+
+REACH = 80.0
+HALF_OPENING = math.radians(60.0)
+POSITION_ERROR = 0.15
+VELOCITY_ERROR = 0.10
+"""Standard deviations in m and m/s along each axis."""
+_HIDDEN_SHARE = 0.7
+_BEARINGS = np.linspace(-HALF_OPENING, HALF_OPENING, 361)
+
+
+class Radar:
+    """Objects ahead with small errors, without those that hide behind nearer ones.
+
+    The errors are drawn from a generator seeded by the scenario.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.default_rng([seed, 3])
+
+    def measure(self, objects: Sequence[SceneObject], front: float) -> tuple[SceneObject, ...]:
+        """What a sensor `front` m before base_link sees of `objects`, nearest first."""
+        near = [o for o in objects if math.hypot(o.x - front, o.y) <= REACH]
+        hidden = np.zeros(len(_BEARINGS), bool)
+        seen = []
+        for item in sorted(near, key=lambda o: math.hypot(o.x - front, o.y)):
+            covered = _covered(item, front)
+            if not covered.any():
+                continue
+            if hidden[covered].mean() < _HIDDEN_SHARE:
+                seen.append(self._with_errors(item))
+            hidden |= covered
+        return tuple(seen)
+
+    def _with_errors(self, item: SceneObject) -> SceneObject:
+        x, y, vx, vy = (float(e) for e in self._random.normal(size=4))
+        return dataclasses.replace(
+            item, x=item.x + POSITION_ERROR * x, y=item.y + POSITION_ERROR * y,
+            velocity_x=item.velocity_x + VELOCITY_ERROR * vx,
+            velocity_y=item.velocity_y + VELOCITY_ERROR * vy,
+        )
+
+
+def _covered(item: SceneObject, front: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which bearings an object takes up, seen from the sensor."""
+    c, s = math.cos(item.heading), math.sin(item.heading)
+    angles = [
+        math.atan2(item.y + s * a + c * b, item.x - front + c * a - s * b)
+        for a in (-item.length / 2, item.length / 2) for b in (-item.width / 2, item.width / 2)
+    ]
+    if max(angles) - min(angles) > math.pi:  # behind the sensor, or around it
+        return np.zeros(len(_BEARINGS), bool)
+    covered: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
+        (_BEARINGS >= min(angles)) & (_BEARINGS <= max(angles))
+    )
+    return covered
