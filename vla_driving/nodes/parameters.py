@@ -41,6 +41,11 @@ def named_file(name: str, folder: str) -> Path:
     return Path(name) if is_path else paths.config(f"{folder}/{name}.yaml")
 
 
+def named_model(name: str) -> Path:
+    """A model's folder by its path, or by its name in models/."""
+    return Path(name) if "/" in name else paths.model(name)
+
+
 @dataclasses.dataclass(frozen=True)
 class Leaf:
     """One parameter: dotted name, Python type and the metadata of its field."""

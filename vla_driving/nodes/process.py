@@ -42,6 +42,6 @@ def run(node_class: Callable[[], StackNode]) -> None:
     while rclpy.ok() and not asked_to_stop:
         executor.spin_once(timeout_sec=0.5)
     executor.remove_node(node)
-    node.release()
+    node.end()
     node.destroy_node()
     rclpy.try_shutdown()

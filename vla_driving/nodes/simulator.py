@@ -15,7 +15,7 @@ from vla_driving.contract.messages import byte_array, set_stamp
 from vla_driving.contract.scene import MAX_OBJECTS, ObjectList
 from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.simulation import SimulationState
-from vla_driving.contract.supervision import SafetyState
+from vla_driving.contract.supervision import Engagement, SafetyState
 from vla_driving.contract.topics import camera_topic
 from vla_driving.contract.vehicle import ControlCommand, DriverState, load_vehicle
 from vla_driving.nodes.cameras import known_cameras
@@ -23,6 +23,7 @@ from vla_driving.nodes.parameters import named_file
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
 from vla_driving.simulation.actuators import load_actuators
+from vla_driving.simulation.drive_by_wire import DriverInputs
 from vla_driving.simulation.driver import ScriptedDriver
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S
 from vla_driving.simulation.renderer import Renderer
@@ -115,9 +116,7 @@ class Simulator(StackNode):
         assert self._world is not None and self._origin_ns is not None
         self._steps += 1
         stamp_ns = self._origin_ns + self._steps * STEP_NS
-        standing = abs(self._world.ego.motion.speed) < STANDING_SPEED
-        inputs = self._driver.step(self._safety, standing, stamp_ns)
-        self._world.step(self._command, PHYSICS_STEP_S, inputs)
+        self._world.step(self._command, PHYSICS_STEP_S, self._driver_inputs(self._world))
         self._recent.append(self._steady_ns())
         rates = self.stack.rates
         if self._due(rates.vehicle_state):
@@ -132,6 +131,15 @@ class Simulator(StackNode):
             self._send_truth(stamp_ns)
         if self._due(rates.camera):
             self._send_image(stamp_ns, self._world.render())
+
+    def _driver_inputs(self, world: World) -> DriverInputs:
+        """What the person at the wheel does now."""
+        safety = self._safety
+        standing = abs(world.ego.motion.speed) < STANDING_SPEED
+        if safety is None:
+            return self._driver.step(world.time_s, False, False, standing)
+        engaged = safety.engagement not in (Engagement.DISABLED, Engagement.STOPPED)
+        return self._driver.step(world.time_s, safety.ready, engaged, standing)
 
     def _due(self, rate_hz: float) -> bool:
         every = max(1, round(1.0 / (rate_hz * PHYSICS_STEP_S)))

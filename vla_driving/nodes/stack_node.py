@@ -14,7 +14,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
-from vla_driving import paths
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.messages import MalformedMessage, from_message, set_stamp, to_message
@@ -45,7 +44,7 @@ class StackNode(LifecycleNode, ABC):
         self.stack, self.settings = parameters.read(
             self, parameters.StackSettings, self.SETTINGS
         )
-        self.configured = False
+        self._begun = self.configured = False
         self.active = False
         self.inputs: dict[str, InputStatistics] = {}
         self.steps = StepStatistics()
@@ -70,7 +69,7 @@ class StackNode(LifecycleNode, ABC):
         """Make the core and its topics. Raises ValueError with one line."""
 
     def release(self) -> None:
-        """Let go of what `configure` took."""
+        """Let go of what `configure` took, also where it was broken off."""
 
     def diagnose(self) -> dict[str, str]:
         """More values for diagnostics, by name."""
@@ -99,8 +98,7 @@ class StackNode(LifecycleNode, ABC):
 
     def model_folder(self) -> Path:
         """The model's folder, by the name or path in the parameter `model`."""
-        name = self.stack.model
-        return Path(name) if "/" in name else paths.model(name)
+        return parameters.named_model(self.stack.model)
 
     def speak(self, name: str, topic: str | None = None) -> None:
         """Make the publisher of row `name` of the table; silent while the node is not active."""
@@ -197,6 +195,7 @@ class StackNode(LifecycleNode, ABC):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Configure; a ValueError's line is logged and the node stays unconfigured."""
+        self._begun = True
         try:
             self.configure()
         except (ValueError, OSError, ImportError) as error:
@@ -240,9 +239,15 @@ class StackNode(LifecycleNode, ABC):
             self.destroy_timer(timer)
         self._running_timers = []
 
+    def end(self) -> None:
+        """Let go of everything, in whatever state the node is."""
+        self._stop_timers()
+        self._let_go()
+
     def _let_go(self) -> None:
-        self.configured = False
-        self.release()
+        if self._begun:
+            self.release()
+        self._begun = self.configured = False
         for reader in self._readers:
             self.destroy_subscription(reader)
         for name in [n for n in self._writers if n not in ("vla/event", "diagnostics")]:

@@ -1,0 +1,1 @@
+"""What `vla-driving` does, one file a command."""
