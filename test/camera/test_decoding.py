@@ -61,6 +61,8 @@ def test_any_holder_of_bytes_will_do() -> None:
         (RawImage(2, 2, "rgb8", 6, b"0123456789"), "10 bytes instead of 12 (2 rows of 6)"),
         (RawImage(2, 2, "rgb8", 6, b"0123456789012"), "13 bytes instead of 12 (2 rows of 6)"),
         (RawImage(0, 2, "rgb8", 6, b""), "size 2x0 is empty"),
+        (RawImage(2, 1, "mono8", 1, np.zeros(4, np.uint8)[::2]),
+         "data of type ndarray is no row of bytes: ndarray is not C-contiguous"),
         (CompressedImage(b""), "compressed image is empty"),
         (CompressedImage(b"no picture at all"),
          "compressed image of 17 bytes is truncated or no jpeg or png"),

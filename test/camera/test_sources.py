@@ -15,12 +15,12 @@ FRAMES, RATE = 12, 25
 
 
 def write_video(path: Path, frames: int = FRAMES) -> Path:
-    """96x64 pixels whose brightness grows from frame to frame."""
-    with av.open(str(path), "w") as container:
+    """96x64 pixels whose brightness grows from frame to frame; its index lies in front."""
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("mpeg4", rate=RATE)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for k in range(frames):
-            image = np.full((64, 96, 3), 20 + 15 * k, np.uint8)
+            image = np.full((64, 96, 3), 20 + 15 * (k % FRAMES), np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")):
                 container.mux(packet)
         for packet in stream.encode():
@@ -61,18 +61,27 @@ def test_files_that_cannot_be_shown_are_one_line_with_their_name(tmp_path: Path)
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "junk.mp4").write_bytes(b"this is no video " * 100)
     whole = write_video(tmp_path / "whole.mp4").read_bytes()
-    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "cut.mp4").write_bytes(whole[:200])
     (tmp_path / "nothing").mkdir()
     for name, line in (
         ("absent.mp4", "absent.mp4: no such file"),
         ("empty.mp4", "empty.mp4: is no readable video"),
         ("junk.mp4", "junk.mp4: is no readable video"),
-        ("cut.mp4", "cut.mp4: is no readable video"),
+        ("cut.mp4", "cut.mp4: "),
         ("nothing", "nothing: holds no .jpg, .jpeg, .png file"),
     ):
         with pytest.raises(SourceError, match=line) as caught:
             open_source(tmp_path / name, 10.0)
         assert "\n" not in str(caught.value)
+
+
+def test_a_video_that_breaks_off_says_where(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "whole.mp4", 60)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 8 // 10])
+    images = open_source(path, 10.0).images(loop=True)
+    with pytest.raises(SourceError, match=r"whole\.mp4: (corrupt|breaks off) after \d"):
+        list(itertools.islice(images, 200))
 
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from vla_driving.camera.images import CompressedImage, Payload, RawImage
+from vla_driving.camera.images import Bytes, CompressedImage, Payload, RawImage
 from vla_driving.contract.frames import Image
 
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
@@ -44,7 +45,7 @@ def decode_raw(image: RawImage) -> Image:
         raise DecodeError(
             f"step {image.step} is below {row} bytes of {image.width} pixels {image.encoding}"
         )
-    pixels = np.frombuffer(image.data, np.uint8)
+    pixels = _bytes(image.data)
     if pixels.size != expected:
         raise DecodeError(
             f"{pixels.size} bytes instead of {expected} ({image.height} rows of {image.step})"
@@ -58,7 +59,7 @@ def decode_raw(image: RawImage) -> Image:
 
 def decode_compressed(image: CompressedImage) -> Image:
     """A whole jpeg or png. Raises DecodeError."""
-    data = np.frombuffer(image.data, np.uint8)
+    data = _bytes(image.data)
     if data.size == 0:
         raise DecodeError("compressed image is empty")
     if not _is_whole(data[:8].tobytes(), data[-4096:].tobytes().rstrip(b"\0")):
@@ -70,6 +71,14 @@ def decode_compressed(image: CompressedImage) -> Image:
     if picture is None:
         raise DecodeError(f"compressed image of {data.size} bytes cannot be read")
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _bytes(data: Bytes) -> npt.NDArray[np.uint8]:
+    try:
+        return np.frombuffer(data, np.uint8)
+    except (TypeError, ValueError, BufferError) as error:
+        kind = type(data).__name__
+        raise DecodeError(f"data of type {kind} is no row of bytes: {error}") from None
 
 
 def _is_whole(head: bytes, tail: bytes) -> bool:

@@ -20,6 +20,8 @@ from vla_driving.contract.settings import SettingsError
 
 TOPICS = ("topic", "compressed_topic")
 """Words in camera_ingest.sources that name no file."""
+MAX_MISSING = 0.05
+"""Share of the images that a video states and may lack: edit lists leave a few out."""
 _PICTURES = (".jpg", ".jpeg", ".png")
 
 
@@ -97,15 +99,20 @@ class VideoFile:
 
     def _decode(self) -> Iterator[StampedImage]:
         start: float | None = None
-        offset_ns = -1
+        offset_ns, count = -1, 0
         with self._open() as container:
+            stream = container.streams.video[0]
             try:
-                for frame in container.decode(container.streams.video[0]):
-                    time = frame.time if frame.time is not None else 0.0
-                    start = time if start is None else start
-                    offset_ns, before = round((time - start) * SECOND), offset_ns
+                for frame in container.decode(stream):
+                    if frame.time is None:
+                        raise SourceError(f"{self.path}: holds an image without a time")
+                    start = frame.time if start is None else start
+                    offset_ns, before = round((frame.time - start) * SECOND), offset_ns
                     if offset_ns <= before:
-                        raise SourceError(f"{self.path}: times do not increase at {time:.3f} s")
+                        raise SourceError(
+                            f"{self.path}: times do not increase at {frame.time:.3f} s"
+                        )
+                    count += 1
                     image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
                     yield StampedImage(offset_ns, image)
             except av.FFmpegError as error:
@@ -113,6 +120,11 @@ class VideoFile:
                 raise SourceError(
                     f"{self.path}: corrupt after {at:.3f} s: {_line(error)}"
                 ) from None
+            # A file cut between two images reads as if it ended there.
+            if count < stream.frames * (1.0 - MAX_MISSING) - 1:
+                raise SourceError(
+                    f"{self.path}: breaks off after {count} of {stream.frames} images"
+                )
 
 
 class PictureFolder:
@@ -167,11 +179,11 @@ def _repeated(
 ) -> Iterator[StampedImage]:
     begin_ns = 0
     while True:
-        end_ns = begin_ns
+        end_ns = None
         for stamped in decode():
             end_ns = begin_ns + stamped.offset_ns
             yield StampedImage(end_ns, stamped.image)
-        if not loop:
+        if not loop or end_ns is None:
             return
         begin_ns = end_ns + period_ns
 
