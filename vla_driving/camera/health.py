@@ -14,6 +14,8 @@ from vla_driving.contract.frames import FrameStatus, Image
 SATURATED = 250
 GRID = 96
 """Pixels along the longer side that brightness is measured on."""
+FINE_GRID = 384
+"""The same for telling two images apart: a creeping car changes few pixels."""
 WINDOW = 192
 """Side in pixels of the cut-out that sharpness is measured on, at full resolution."""
 
@@ -51,7 +53,8 @@ class CameraHealth:
         return finding if self._bad >= self._settings.confirm else FINE
 
     def _frozen(self, image: Image, moving: bool) -> Finding:
-        sample = image[:: _stride(image), :: _stride(image)].copy()
+        stride = _stride(image, FINE_GRID)
+        sample = image[::stride, ::stride].copy()
         same = self._last is not None and np.array_equal(sample, self._last)
         self._last = sample
         self._equal = self._equal + 1 if same and moving else 0
@@ -62,7 +65,8 @@ class CameraHealth:
 
     def _content(self, image: Image) -> Finding:
         limits = self._settings
-        grey = _grey(image[:: _stride(image), :: _stride(image)])
+        stride = _stride(image, GRID)
+        grey = _grey(image[::stride, ::stride])
         level = float(grey.mean())
         if level < limits.dark_level:
             return Finding(FrameStatus.DARK, level, limits.dark_level)
@@ -92,5 +96,5 @@ def _grey(image: npt.NDArray[np.uint8]) -> Grey:
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _stride(image: Image) -> int:
-    return max(1, max(image.shape[:2]) // GRID)
+def _stride(image: Image, grid: int) -> int:
+    return max(1, max(image.shape[:2]) // grid)

@@ -29,7 +29,10 @@ MAX_OFFSET = 0.5
 
 @dataclass(frozen=True, eq=False)
 class CameraInputs:
-    """Images that came since the step before; `moving` is True unless the car is known to stand."""
+    """Images that came since the step before.
+
+    `moving` is True unless the car is known to be so slow that images may stay the same.
+    """
 
     images: tuple[CameraImage, ...]
     moving: bool
