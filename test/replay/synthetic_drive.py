@@ -239,7 +239,7 @@ def _plan(t: float, stamp: int, k: int) -> Plan:
         lane_lines=tuple(LaneLine(kind, 0.9, *road_ahead(t, y)) for kind, y in kinds),
         traffic_controls=(), lateral_action=plans.LateralAction.KEEP_LANE,
         longitudinal_action=plans.LongitudinalAction.CRUISE,
-        reasoning=f"Keeping the lane: car ahead at {lead.x:.0f} m drives at {speed(t) * 3.6:.0f} km/h",
+        reasoning=f"Keeping the lane: car ahead at {lead.x:.0f} m",
         evidence=(plans.Evidence("car ahead", "distance", lead.x, "m"),),
         uncertainty=0.2, instruction_id=0,
         stages=(plans.StageTime("forward", 20.0),), checksum=0,
@@ -275,7 +275,8 @@ def _messages(script: Script) -> list[tuple[int, str, Any]]:
             out.append((stamp + 2 * MS, "/camera/front/image", RawImage(stamp, image)))
         if script.frame_sets:
             front = CameraFrame("front", stamp, FrameStatus.OK, 0.0, 0.0, image)
-            out.append((stamp + 5 * MS, "/vla/frames", FrameSet(stamp, k, "synthetic/1.0.0", (front,))))
+            frame_set = FrameSet(stamp, k, "synthetic/1.0.0", (front,))
+            out.append((stamp + 5 * MS, "/vla/frames", frame_set))
         if k not in script.lost_plans:
             out.append((stamp + script.plan_ms * MS, "/vla/plan", _plan(t, stamp, k)))
         out.append((stamp, "/vla/safety_state", _safety(t, stamp, k, script)))
@@ -309,7 +310,8 @@ def _fast_messages(script: Script, frames: int) -> list[tuple[int, str, Any]]:
         out.append((arrival, "/vla/control_command", ControlCommand(
             arrival - 5 * MS, k, newest or 0, frame_stamp,
             CommandSource.PLAN if engaged else CommandSource.STANDBY, engaged,
-            math.atan(2.5 * curvature(travelled(t))), 0.0, 0.67 * math.cos(t / 3), 0.0, False, False,
+            math.atan(2.5 * curvature(travelled(t))), 0.0, 0.67 * math.cos(t / 3), 0.0,
+            False, False,
         )))
         if k % 2 == 0 and newest is not None:
             out.append((arrival, "/vla/approved_plan", ApprovedPlan(

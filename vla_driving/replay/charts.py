@@ -48,7 +48,7 @@ class Mark:
 
 def line_chart(
     lines: Sequence[Line], x_label: str, y_label: str,
-    marks: Sequence[Mark] = (), width: int = 720, height: int = 220,
+    marks: Sequence[Mark] = (), width: int = 540, height: int = 200,
 ) -> str:
     """Curves over a common axis."""
     filled = [line for line in lines if line.x.size]
@@ -106,7 +106,7 @@ def band_chart(
 
 def histogram(
     values: Sequence[float], unit: str, limit: float | None,
-    width: int = 720, height: int = 200, bins: int = 40,
+    width: int = 540, height: int = 200, bins: int = 40,
 ) -> str:
     """How often which value came; `limit` is drawn as a line."""
     if not values:
@@ -136,7 +136,7 @@ def histogram(
 
 def path_map(
     x: npt.NDArray[np.float64], y: npt.NDArray[np.float64],
-    styles: Sequence[str], width: int = 720, height: int = 300,
+    styles: Sequence[str], width: int = 540, height: int = 260,
 ) -> str:
     """The way driven, seen from above to scale; `styles` colours each step."""
     if x.size < 2:
@@ -203,7 +203,7 @@ class _Axes:
         foot = self.height - BOTTOM
         ends = f'x1="{self.left}" x2="{self.width - RIGHT}"'
         parts = [f'<line class="axis" {ends} y1="{foot}" y2="{foot}"/>']
-        ticks = _ticks(self.x_low, self.x_high, 8)
+        ticks = _ticks(self.x_low, self.x_high, self.width // 80)
         for tick in ticks:
             unit = f" {label}" if tick == ticks[-1] else ""
             parts.append(
