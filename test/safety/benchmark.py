@@ -8,14 +8,9 @@ the plans collide, so that all six candidates are refused and the approved one i
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2])]
-
 from drive import (
     LATENCY,
     RATES,
@@ -30,6 +25,8 @@ from drive import (
     signed_state,
 )
 
+from vla_driving.contract.frames import FrameSet
+from vla_driving.contract.plan import Plan
 from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectList
 from vla_driving.contract.vehicle import DriverState
 from vla_driving.safety.intake import MonitorInputs
@@ -57,7 +54,7 @@ def inputs(steps: int, every: int, random: np.random.Generator) -> list[MonitorI
             for _ in range(64)
         )
         on_road = tuple(car(float(x), float(random.normal(0, 1.0)), 0.0) for x in range(12, 140, 2))
-        plans = ()
+        plans: tuple[Plan, ...] = ()
         if k % every == 0 and k >= 4:
             stamp = now - LATENCY
             bends = (0.0, 0.0005, -0.0005, 0.001, -0.001, 0.002)
@@ -74,6 +71,7 @@ def inputs(steps: int, every: int, random: np.random.Generator) -> list[MonitorI
             MonitorInputs(
                 vehicle_states=(state,), plans=plans, objects=listed,
                 driver_states=driver if k % 5 == 0 else (),
+                frames=(FrameSet(now, k // 5, "test/1", ()),) if k % 5 == 0 else (),
             )
         )
     return made

@@ -10,6 +10,7 @@ import numpy as np
 
 from vla_driving.contract.checksum import plan_checksum, vehicle_state_checksum
 from vla_driving.contract.clock import Nanoseconds, nanoseconds
+from vla_driving.contract.frames import CameraFrame, FrameSet, FrameStatus
 from vla_driving.contract.plan import (
     ApprovedPlan,
     LateralAction,
@@ -119,6 +120,7 @@ class World:
     approved: ApprovedPlan | None = None
     driver: dict[str, bool] = field(default_factory=dict)
     lowest_acceleration: float = 0.0
+    camera: FrameStatus = FrameStatus.OK
 
     def __post_init__(self) -> None:
         self.monitor = SafetyMonitor(self.settings, self.vehicle, RATES)
@@ -167,6 +169,7 @@ class World:
             plans=self._plans(),
             objects=self._objects(),
             driver_states=self._driver_states(),
+            frames=self._frames(),
         )
         output = self.monitor.step(self.on_inputs(inputs, self), self.now_ns)
         self.outputs.append(output)
@@ -198,6 +201,12 @@ class World:
         if self._count % 5:
             return ()
         return (DriverState(self.now_ns, True, True, True, 0.0, 0.0),)
+
+    def _frames(self) -> tuple[FrameSet, ...]:
+        if self._count % 5:
+            return ()
+        frame = CameraFrame("front", self.now_ns, self.camera, 0.31, 0.2, None)
+        return (FrameSet(self.now_ns, self._count // 5, "test/1", (frame,)),)
 
     def _curvature_now(self) -> float:
         plan = self.approved

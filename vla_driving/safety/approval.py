@@ -29,9 +29,11 @@ from vla_driving.safety.obstacles import (
     no_objects,
     objects,
 )
+from vla_driving.safety.report import worst
 
 _ALWAYS = tuple(check for check in CANDIDATE_CHECKS if check.always)
-_CAP_BY_LEAD = ("headway",)
+_SAME_OBJECT = 2.0
+"""m. Two sources that place an object no further apart than this, and its size, mean the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,31 +71,27 @@ class World:
         """Forget all, after a jump of the clock."""
         self.scene, self.sensor = no_objects(0), no_objects(0)
 
-    def approaches(
+    def approach(
         self, paths: Paths, stamp_ns: Nanoseconds, now_ns: Nanoseconds, speed: float
-    ) -> tuple[Approach, Approach]:
+    ) -> Approach:
         """Scene's and sensor's objects against paths in base_link at `stamp_ns`."""
-        scene, sensor = (
-            approach(
-                paths, self._in_frame(items, stamp_ns), age_s(stamp_ns, items.stamp_ns),
-                age_s(stamp_ns, now_ns), speed, self._limits.vehicle, self._limits.settings.world,
-            )
-            for items in (self.scene, self.sensor)
+        return approach(
+            paths, self._in_frame(self.scene, stamp_ns), self._in_frame(self.sensor, stamp_ns),
+            stamp_ns, now_ns, speed, self._limits.vehicle, self._limits.settings.world,
         )
-        return scene, sensor
 
     def unseen(self, paths: Paths, stamp_ns: Nanoseconds) -> float | None:
         """Distance to the nearest sensor object on a path that the scene does not hold, m."""
         sensor, scene = self._in_frame(self.sensor, stamp_ns), self._in_frame(self.scene, stamp_ns)
         if not len(sensor):
             return None
-        s, d, _, _ = paths.project(sensor)
-        width = 0.5 * self._limits.vehicle.width
-        on_path = (np.abs(d[0]) < sensor.half_width + width) & (s[0] > 0) & (s[0] < paths.end[0])
-        apart = np.hypot(sensor.x[:, None] - scene.x, sensor.y[:, None] - scene.y)
-        nearest = apart.min(axis=1) if len(scene) else np.full(len(sensor), NOWHERE_M)
-        lost = on_path & (nearest > sensor.half_length + sensor.half_width + 2.0)
-        return float(s[0][lost].min()) if lost.any() else None
+        s, d, _ = paths.project(sensor.vectors)
+        reach = sensor.halves[1] + 0.5 * self._limits.vehicle.width
+        on_path = np.flatnonzero((np.abs(d[0]) < reach) & (s[0] > 0.0) & (s[0] < paths.end[0]))
+        offsets = sensor.vectors[:, 0, on_path, None] - scene.vectors[:, 0, None, :]
+        apart = np.hypot(offsets[0], offsets[1]).min(axis=1, initial=NOWHERE_M)
+        lost = on_path[apart > sensor.halves.sum(axis=0)[on_path] + _SAME_OBJECT]
+        return float(s[0][lost].min()) if len(lost) else None
 
     def _in_frame(self, items: Objects, stamp_ns: Nanoseconds) -> Objects:
         if items.stamp_ns == stamp_ns or not len(items):
@@ -117,14 +115,18 @@ class Approval:
         self.approved: Approved | None = None
         self.judgement: Judgement | None = None
         self.chosen: int | None = None
-        self.live: tuple[Outcome, ...] = ()
+        self._first: tuple[Outcome, ...] = ()
+        self._live: dict[str, Outcome] = {}
+        self._now: tuple[Nanoseconds, Approach] | None = None
         self.lead_speed = 0.0
+        self.unseen_m: float | None = None
 
     def clear(self) -> None:
         """Forget all, after a jump of the clock."""
         self.world.clear()
         self.approved = self._before = self.judgement = self.chosen = None
-        self.live, self._unsafe_ns = (), None
+        self._first, self._live, self._now = (), {}, None
+        self._unsafe_ns = self.unseen_m = None
 
     def consider(self, plan: Plan, speed: float, now_ns: Nanoseconds) -> None:
         """Judge a plan's candidates, best first, and approve the first that passes."""
@@ -134,13 +136,16 @@ class Approval:
         candidates = self._candidates(plan, proposed, paths, speed, now_ns)
         self.judgement = self._judge.judge(candidates)
         self.chosen = self.judgement.choice()
+        self._first = self.judgement.outcomes(self.chosen or 0)
         self._before = proposed.only(0)
         if self.chosen is None:
             return
-        only = proposed.only(self.chosen)
+        self._now = (now_ns, candidates.near.only(self.chosen))
+        only, its_path = proposed.only(self.chosen), paths.only(self.chosen)
+        self.unseen_m = self.world.unseen(its_path, plan.stamp_ns)
         longest_ns = plan.stamp_ns + round(self._limits.settings.inputs.plan_max_age * SECOND)
         self.approved = Approved(
-            plan, plan.candidates[self.chosen], only, Paths(only),
+            plan, plan.candidates[self.chosen], only, its_path,
             min(plan.valid_until_ns, longest_ns),
             self.judgement.reaction(self.chosen, unless=_every_step()),
         )
@@ -154,22 +159,22 @@ class Approval:
         """
         approved = self.approved
         if approved is None or now_ns > approved.until_ns:
-            self.live = ()
+            self._live = {}
             return Level.MINIMAL_RISK
-        scene, sensor = self.world.approaches(
-            approved.paths, approved.batch.stamp_ns, now_ns, speed
-        )
+        if self._now is not None and self._now[0] == now_ns:
+            near = self._now[1]
+        else:
+            near = self.world.approach(approved.paths, approved.batch.stamp_ns, now_ns, speed)
         empty = np.zeros(1)
         judgement = self._recheck.judge(
             Candidates(
                 self._limits, approved.batch, approved.plan,
-                age_s(approved.batch.stamp_ns, now_ns), speed, empty, scene, sensor, empty, empty,
+                age_s(approved.batch.stamp_ns, now_ns), speed, empty, near, empty, empty,
                 speed,
             )
         )
-        self.live = judgement.outcomes(0)
-        nearer = scene if scene.gap[0] < sensor.gap[0] else sensor
-        self.lead_speed = float(nearer.lead_speed[0])
+        self._live = {o.check.name: o for o in judgement.outcomes(0)}
+        self.lead_speed = float(near.lead_speed[0])
         return self._confirmed(judgement.reaction(0), approved.level, now_ns)
 
     def _confirmed(self, reaction: Level, level: Level, now_ns: Nanoseconds) -> Level:
@@ -185,32 +190,48 @@ class Approval:
 
     def capped_by_lead(self) -> bool:
         """Whether nothing but the distance to the one ahead asks for a cap."""
-        failing = [o.check.name for o in self.live if o.counts]
-        return failing == list(_CAP_BY_LEAD) and (
-            self.approved is not None and self.approved.level == Level.NOMINAL
-        )
+        failing = [name for name, o in self._live.items() if o.counts]
+        if failing != ["headway"] or self.approved is None:
+            return False
+        return self.approved.level == Level.NOMINAL
+
+    def shown(self) -> tuple[Outcome, ...]:
+        """Outcomes of the candidate checks for the newest plan, those of every step as of now."""
+        return tuple(self._live.get(o.check.name, o) for o in self._first)
+
+    def cause(self, counting: list[Outcome]) -> Outcome | None:
+        """The worst of the state's failing checks and of those on the plan.
+
+        A plan that ran out because newer ones were refused is told by what they were refused for.
+        """
+        others = [o for o in counting if o.check.name != "plan_validity"]
+        found = worst([*self._live.values(), *others])
+        if found is not None and found.reaction >= Level.MINIMAL_RISK:
+            return found
+        if len(others) < len(counting):
+            refused = worst(self._first) if self.chosen is None else None
+            return refused or next(o for o in counting if o.check.name == "plan_validity")
+        return found or (worst(self._first) if self.chosen is not None else None)
 
     def is_free(self, trajectory: Trajectory, stamp_ns: Nanoseconds, now_ns: Nanoseconds) -> bool:
         """Whether a trajectory of the monitor touches nothing within the horizon."""
         own = batch(stamp_ns, (trajectory,))
-        scene, sensor = self.world.approaches(
-            Paths(own), stamp_ns, now_ns, float(trajectory.speed[0])
-        )
-        soonest = min(float(scene.collision_s[0]), float(sensor.collision_s[0]))
+        near = self.world.approach(Paths(own), stamp_ns, now_ns, float(trajectory.speed[0]))
+        soonest = min(float(near.scene_s[0]), float(near.sensor_s[0]))
         return soonest >= self._limits.settings.world.collision_horizon
 
     def _candidates(
         self, plan: Plan, proposed: Batch, paths: Paths, speed: float, now_ns: Nanoseconds
     ) -> Candidates:
         now_s = age_s(plan.stamp_ns, now_ns)
-        scene, sensor = self.world.approaches(paths, plan.stamp_ns, now_ns, speed)
+        near = self.world.approach(paths, plan.stamp_ns, now_ns, speed)
         lane, edge = departures(
             proposed, plan.lane_lines, now_s, self._limits.vehicle, self._limits.settings.world
         )
         start = self._motion.speed(plan.stamp_ns)
         return Candidates(
             self._limits, proposed, plan, now_s, math.nan if start is None else start,
-            self._shift(proposed, now_s, now_ns), scene, sensor, lane, edge, speed,
+            self._shift(proposed, now_s, now_ns), near, lane, edge, speed,
         )
 
     def _shift(
@@ -222,23 +243,26 @@ class Approval:
         confirms it. 0 where there is nothing to compare with.
         """
         approved = self.approved
-        fresh = approved is not None and now_ns <= approved.until_ns
-        references = [approved.batch if fresh and approved is not None else None, self._before]
-        jumps = [self._jump(proposed, ref, now_s) for ref in references if ref is not None]
-        known = [jump for jump in jumps if jump is not None]
-        if not fresh or not known:
+        if approved is None or now_ns > approved.until_ns:
             return np.zeros(len(proposed))
-        return np.minimum.reduce(known)
+        shift = self._jump(proposed, approved.batch, now_s)
+        if shift is None:
+            return np.zeros(len(proposed))
+        if self._before is not None and (shift > self._limits.settings.plan.max_shift).any():
+            other = self._jump(proposed, self._before, now_s)
+            shift = shift if other is None else np.minimum(shift, other)
+        return shift
 
     def _jump(
         self, proposed: Batch, reference: Batch, now_s: float
     ) -> npt.NDArray[np.float64] | None:
         change = self._motion.change(reference.stamp_ns, proposed.stamp_ns)
-        if change is None or not np.isfinite(reference.x).all():
+        if change is None:
             return None
         x, y = change.to_second(reference.x[0], reference.y[0])
-        if not (np.diff(x) >= 0.0).all():
-            return None  # it turns by more than a right angle: sideways has no meaning there
+        if not (x[1:] >= x[:-1]).all():
+            # It turns by more than a right angle, or is not finite: sideways means nothing.
+            return None
         first = min(max(round(now_s / PERIOD_S), 0), len(x) - 1)
         horizon = max(round(self._limits.settings.plan.shift_horizon / PERIOD_S), 1)
         at = slice(first, first + horizon)

@@ -8,15 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vla_driving.contract.clock import Nanoseconds
-from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.plan import MAX_CANDIDATES
-from vla_driving.contract.trajectory import PERIOD_S, POINTS, TIMES_S, Trajectory, integrate
+from vla_driving.contract.trajectory import POINTS, Trajectory
 
 FloatArray = npt.NDArray[np.float64]
 
 _CHANNELS = 7
-_SPARE = 8
-"""Points by which a trajectory is carried on where its time is shifted."""
+_NOTHING = (np.full(POINTS, np.nan),) * _CHANNELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,45 +48,9 @@ class Batch:
 def batch(stamp_ns: Nanoseconds, trajectories: tuple[Trajectory, ...]) -> Batch:
     """Arrays of the first `MAX_CANDIDATES` trajectories."""
     kept = trajectories[:MAX_CANDIDATES]
-    values = np.full((_CHANNELS, len(kept), POINTS), np.nan)
-    for row, trajectory in enumerate(kept):
-        arrays = trajectory.arrays()
-        if all(np.shape(a) == (POINTS,) for a in arrays):
-            values[:, row] = arrays
-    return Batch(stamp_ns, *values)
-
-
-def restamped(trajectory: Trajectory, change: PoseChange, later_s: float) -> Trajectory:
-    """The same motion in base_link and time of `later_s` s later, when the car is at `change`.
-
-    Values lie on the straight lines between the points; past the last point speed and curvature
-    stay. `later_s` must be between 0 and `_SPARE` periods.
-    """
-    tail = integrate(
-        float(trajectory.speed[-1]), np.zeros(POINTS), np.full(POINTS, trajectory.curvature[-1])
-    )
-    cos, sin = np.cos(trajectory.heading[-1]), np.sin(trajectory.heading[-1])
-    tail_x = trajectory.x[-1] + cos * tail.x - sin * tail.y
-    tail_y = trajectory.y[-1] + sin * tail.x + cos * tail.y
-    x, y = change.to_second(_joined(trajectory.x, tail_x), _joined(trajectory.y, tail_y))
-    heading = _joined(trajectory.heading, trajectory.heading[-1] + tail.heading) - change.dyaw
-    times = np.arange(1, POINTS + _SPARE + 1) * PERIOD_S
-    wanted = later_s + TIMES_S
-
-    def at(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        return np.interp(wanted, times, values).astype(np.float32)
-
-    return Trajectory(
-        probability=trajectory.probability,
-        time=TIMES_S,
-        x=at(x),
-        y=at(y),
-        heading=at(heading),
-        speed=at(_joined(trajectory.speed, tail.speed)),
-        acceleration=at(_joined(trajectory.acceleration, tail.acceleration)),
-        curvature=at(_joined(trajectory.curvature, tail.curvature)),
-    )
-
-
-def _joined(values: npt.ArrayLike, tail: npt.ArrayLike) -> FloatArray:
-    return np.concatenate([np.asarray(values, np.float64), np.asarray(tail)[:_SPARE]])
+    sound = [
+        arrays if all(np.shape(a) == (POINTS,) for a in arrays) else _NOTHING
+        for arrays in (trajectory.arrays() for trajectory in kept)
+    ]
+    values = np.array(sound, np.float64).reshape(-1, _CHANNELS, POINTS)
+    return Batch(stamp_ns, *values.transpose(1, 0, 2))

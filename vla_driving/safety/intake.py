@@ -29,6 +29,8 @@ WINDOW = 20
 MAX_LISTED = 4 * MAX_OBJECTS
 """A list longer than this is refused; up to there the nearest `MAX_OBJECTS` are looked at."""
 
+_MAX_REASON = 160
+"""Characters kept of a reason."""
 _MAX_SPEED = 100.0
 """m/s. No road vehicle reports more."""
 
@@ -106,6 +108,10 @@ class Watch(Generic[M]):
     def age_s(self, now_ns: Nanoseconds) -> float:
         """Age of the newest good message, s; infinite where none ever came."""
         return math.inf if self.newest is None else age_s(self.newest.stamp_ns, now_ns)
+
+    def fresh(self, now_ns: Nanoseconds) -> M | None:
+        """The newest good message, or None where it is too old."""
+        return self.newest if self.age_s(now_ns) <= self.max_age_s else None
 
     @property
     def malformed(self) -> int:
@@ -195,6 +201,13 @@ class Intake:
             "camera health", settings.frames_max_age, rates.frames, settings.frames_required,
             tolerance, _no_fault,
         )
+
+    def refuse(self, malformed: tuple[tuple[str, str], ...]) -> None:
+        """Count what could not be turned into a contract type, by field of `MonitorInputs`."""
+        watches = self.by_field()
+        for name, reason in malformed[-MAX_MESSAGES_PER_STEP:]:
+            if name in watches:
+                watches[name].refuse(str(reason)[:_MAX_REASON])
 
     def by_field(self) -> dict[str, Watch]:  # type: ignore[type-arg]
         """Watches by the field of `MonitorInputs` that feeds them."""

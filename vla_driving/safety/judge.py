@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +25,7 @@ from vla_driving.safety.checks.table import (
 _PASSING = (Verdict.PASS, Verdict.WARN)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One check of this step. `says` replaces the row's words; `since_ns` is when it began to fail.
 
     `counts`: the verdict asks for its reaction; False where it passes or is not yet confirmed.
@@ -65,6 +65,10 @@ class StateJudge:
             for check in checks
         )
         self._since: dict[str, Nanoseconds] = {}
+
+    def forget(self) -> None:
+        """Let every confirmation start anew, after a jump of the clock."""
+        self._since.clear()
 
     def outcomes(self, situation: Situation) -> tuple[Outcome, ...]:
         """Outcomes in the order of the table."""
@@ -111,15 +115,16 @@ class Judgement:
 
     def reaction(self, candidate: int, *, unless: tuple[str, ...] = ()) -> Level:
         """Highest reaction that a candidate's failures ask for, those named in `unless` apart."""
-        rows = np.flatnonzero(self.failed[:, candidate])
-        names = ((self.checks[k].name, self.checks[k].reaction) for k in rows)
-        return max((r for name, r in names if name not in unless), default=Level.NOMINAL)
+        failing = (self.checks[k] for k in np.flatnonzero(self.failed[:, candidate]))
+        reactions = (check.reaction for check in failing if check.name not in unless)
+        return max(reactions, default=Level.NOMINAL)
 
     def choice(self) -> int | None:
         """First candidate without a failure, else the first to be approved with caps, else None."""
+        reactions = [self.reaction(candidate) for candidate in range(self.values.shape[1])]
         for highest in (Level.NOMINAL, Level.DEGRADED):
-            for candidate in range(self.values.shape[1]):
-                if self.reaction(candidate) <= highest:
+            for candidate, reaction in enumerate(reactions):
+                if reaction <= highest:
                     return candidate
         return None
 

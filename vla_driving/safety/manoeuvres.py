@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vla_driving.contract.clock import Nanoseconds, age_s
-from vla_driving.contract.motion import EgoMotion
+from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.trajectory import POINTS, TIMES_S, Trajectory, standing
 from vla_driving.contract.vehicle import VehicleParameters, VehicleState
 
@@ -41,11 +41,8 @@ class StopPath:
     heading: FloatArray
     curvature: FloatArray
 
-    def carried(self, motion: EgoMotion, stamp_ns: Nanoseconds) -> StopPath:
-        """The same path in base_link at a later instant; as it is where the motion is not known."""
-        change = motion.change(self.stamp_ns, stamp_ns)
-        if change is None:
-            return self
+    def moved(self, change: PoseChange, stamp_ns: Nanoseconds) -> StopPath:
+        """The same path in base_link at the instant that `change` leads to."""
         x, y = change.to_second(self.x, self.y)
         return replace(self, stamp_ns=stamp_ns, x=x, y=y, heading=self.heading - change.dyaw)
 

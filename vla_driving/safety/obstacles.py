@@ -7,14 +7,17 @@ velocity; in a bend a car in the next lane stays in the next lane instead of lea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import copy
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from vla_driving.contract.clock import Nanoseconds
+from vla_driving.contract.clock import Nanoseconds, age_s
 from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.scene import MAX_OBJECTS, SceneObject
+from vla_driving.contract.trajectory import POINTS
 from vla_driving.contract.vehicle import VehicleParameters
 from vla_driving.safety.candidates import Batch
 from vla_driving.safety.settings import WorldSettings
@@ -28,36 +31,33 @@ NOWHERE_M = 999.0
 
 _MIN_SIZE = 0.3
 """m. Smaller objects are taken as this large: detectors report points with no extent."""
-_STRIDE = 4
-"""Every fourth point carries the path: chords of 0.4 s, 0.06 m off at 3 m/s² sideways."""
+_KNOTS = np.array([*range(0, 32, 4), *range(32, POINTS + 1, 8)])
+"""Points that carry the path: chords of 0.4, then 0.8 s: 0.06 and 0.24 m off at 3 m/s² sideways."""
 _BEFORE = 60.0
 _BEYOND = 200.0
 """m. The path is carried on straight so far behind the car and past its last point."""
 _STANDING = 0.3
 """m/s. Slower, it is the other one who runs into us."""
+_SAMPLE = 2
+"""Contact is looked for every 0.2 s: even a car that crosses at 15 m/s is in the way for 0.4 s."""
 
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """(N,) each, measured at `stamp_ns`: m, m/s, half sizes in m, heading as cos and sin.
+    """N objects measured at `stamp_ns`, in base_link at that instant until `moved` to another.
 
-    In base_link at that instant, until `moved` to another. `malformed` counts what was left out for
-    a number that is not finite.
+    `vectors` is (2, 3, N): x and y of position in m, of velocity in m/s, of the unit heading.
+    `halves` is (2, N): half length and half width in m. `malformed` counts what was left out for a
+    number that is not finite.
     """
 
     stamp_ns: Nanoseconds
-    x: FloatArray
-    y: FloatArray
-    cos: FloatArray
-    sin: FloatArray
-    velocity_x: FloatArray
-    velocity_y: FloatArray
-    half_length: FloatArray
-    half_width: FloatArray
+    vectors: FloatArray
+    halves: FloatArray
     malformed: int
 
     def __len__(self) -> int:
-        return len(self.x)
+        return self.halves.shape[1]
 
 
 def objects(
@@ -77,11 +77,9 @@ def objects(
         order = np.argsort(np.hypot(kept[:, 1], kept[:, 2]), kind="stable")
         kept = kept[order[:MAX_OBJECTS]]
     _, x, y, heading, vx, vy, length, width = kept.T
-    return Objects(
-        stamp_ns, x, y, np.cos(heading), np.sin(heading), vx, vy,
-        0.5 * np.maximum(length, _MIN_SIZE), 0.5 * np.maximum(width, _MIN_SIZE),
-        int(len(table) - finite.sum()),
-    )
+    vectors = np.stack([x, vx, np.cos(heading), y, vy, np.sin(heading)]).reshape(2, 3, -1)
+    halves = 0.5 * np.maximum(np.stack([length, width]), np.float32(_MIN_SIZE))
+    return Objects(stamp_ns, vectors, halves, int(len(table) - finite.sum()))
 
 
 def no_objects(stamp_ns: Nanoseconds) -> Objects:
@@ -91,154 +89,232 @@ def no_objects(stamp_ns: Nanoseconds) -> Objects:
 
 def moved(items: Objects, change: PoseChange) -> Objects:
     """The same objects at the same instant, in the base_link that `change` leads to."""
-    pairs = (
-        change.to_second(items.x, items.y),
-        change.turn_to_second(items.velocity_x, items.velocity_y),
-        change.turn_to_second(items.cos, items.sin),
-    )
-    x, y, vx, vy, cos, sin = (values.astype(np.float32) for pair in pairs for values in pair)
-    return replace(items, x=x, y=y, cos=cos, sin=sin, velocity_x=vx, velocity_y=vy)
+    cos, sin = math.cos(change.dyaw), math.sin(change.dyaw)
+    rotation = np.array([[cos, sin], [-sin, cos]], np.float32)
+    vectors = items.vectors.copy()
+    vectors[0, 0] -= np.float32(change.dx)
+    vectors[1, 0] -= np.float32(change.dy)
+    turned = (rotation @ vectors.reshape(2, -1)).reshape(vectors.shape)
+    return Objects(items.stamp_ns, turned, items.halves, items.malformed)
 
 
 @dataclass(frozen=True, eq=False)
 class Approach:
-    """Per candidate, (C,) each.
+    """How near the objects come on each of C paths, (C,) each.
 
-    `collision_s`: time from now to the first contact we would cause, NEVER_S for none. `gap`: from
-    our front to the object on the path that limits us most, m; `lead_speed`: its speed along the
-    path, m/s; `needed_rss` and `needed_stop`: gaps that the two distance formulas ask for there.
+    `scene_s` and `sensor_s`: time from now to the first contact that we would cause, with an object
+    of the model's scene and of the sensor; NEVER_S for none. `lead_speed`: speed along the path of
+    the object ahead that limits us most, m/s. `rss_slack` and `stop_slack`: gap to it beyond what
+    the two distance formulas ask for, m; NOWHERE_M where the path is empty.
     """
 
-    collision_s: FloatArray
-    gap: FloatArray
+    scene_s: FloatArray
+    sensor_s: FloatArray
     lead_speed: FloatArray
-    needed_rss: FloatArray
-    needed_stop: FloatArray
+    rss_slack: FloatArray
+    stop_slack: FloatArray
+
+    def only(self, index: int) -> Approach:
+        """That of the path at `index` alone."""
+        at = slice(index, index + 1)
+        return Approach(
+            self.scene_s[at], self.sensor_s[at], self.lead_speed[at], self.rss_slack[at],
+            self.stop_slack[at],
+        )
 
 
 class Paths:
     """The paths of a batch, with what is needed to project objects on them."""
 
     def __init__(self, batch: Batch) -> None:
-        zeros = np.zeros((len(batch), 1), np.float32)
-        x = np.concatenate([zeros, batch.x.astype(np.float32)], axis=1)
-        y = np.concatenate([zeros, batch.y.astype(np.float32)], axis=1)
-        self.arc = np.zeros_like(x)
-        np.cumsum(np.hypot(np.diff(x, axis=1), np.diff(y, axis=1)), axis=1, out=self.arc[:, 1:])
-        last = batch.heading[:, -1].astype(np.float32)
-        self.x = _extended(x, np.ones_like(last), np.cos(last))
-        self.y = _extended(y, np.zeros_like(last), np.sin(last))
-        knots = self.arc[:, ::_STRIDE]
-        self.knots = np.concatenate([knots[:, :1] - _BEFORE, knots], axis=1)
+        count = len(batch)
+        points = np.zeros((2, count, POINTS + 1), np.float32)
+        points[0, :, 1:], points[1, :, 1:] = batch.x, batch.y
+        steps = points[:, :, 1:] - points[:, :, :-1]
+        self.arc = np.zeros((count, POINTS + 1), np.float32)
+        np.cumsum(np.hypot(steps[0], steps[1]), axis=1, out=self.arc[:, 1:])
         self.end = self.arc[:, -1]
-        self.speed = batch.speed.astype(np.float32)
+        self.speed = np.empty((count, POINTS + 1), np.float32)
+        self.speed[:, 1:] = batch.speed
+        self.speed[:, 0] = batch.speed[:, 0]
+        self.low, self.high = points.min(axis=(1, 2)), points.max(axis=(1, 2))
+        self.forward = bool((np.abs(batch.heading) < 0.5 * math.pi).all())
+        self._chords(points, batch.heading[:, -1].astype(np.float32))
 
-    def project(
-        self, items: Objects
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """s, d and the tangent's cos and sin, each (C, N), at the nearest point of each path."""
-        ax, ay = self.x[:, :-1, None], self.y[:, :-1, None]
-        ex, ey = np.diff(self.x, axis=1)[:, :, None], np.diff(self.y, axis=1)[:, :, None]
-        length = np.maximum(np.hypot(ex, ey), 1e-4)
-        tx, ty = ex / length, ey / length
-        rx, ry = items.x - ax, items.y - ay
-        along = rx * tx + ry * ty
-        inside = np.clip(along, 0.0, length)
-        across = ry * tx - rx * ty
-        off = along - inside
+    def only(self, index: int) -> Paths:
+        """The path at `index` alone."""
+        one = copy.copy(self)
+        at = slice(index, index + 1)
+        one.arc, one.end, one.speed = self.arc[at], self.end[at], self.speed[at]
+        one._start, one._tangent = self._start[:, at], self._tangent[:, at]
+        one._length, one._from = self._length[at], self._from[at]
+        return one
+
+    def _chords(self, points: FloatArray, heading: FloatArray) -> None:
+        knots = np.empty((2, points.shape[1], len(_KNOTS) + 2), np.float32)
+        knots[:, :, 1:-1] = points[:, :, _KNOTS]
+        knots[:, :, 0] = np.array([[-_BEFORE], [0.0]])
+        knots[0, :, -1] = points[0, :, -1] + np.float32(_BEYOND) * np.cos(heading)
+        knots[1, :, -1] = points[1, :, -1] + np.float32(_BEYOND) * np.sin(heading)
+        chords = knots[:, :, 1:] - knots[:, :, :-1]
+        length = np.maximum(np.hypot(chords[0], chords[1]), np.float32(1e-4))
+        self._start = knots[:, :, :-1]
+        self._tangent = chords / length
+        self._length = length
+        self._from = np.empty_like(length)
+        self._from[:, 0] = -_BEFORE
+        self._from[:, 1:] = self.arc[:, _KNOTS]
+
+    def project(self, vectors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """s and d (C, N) in m and the unit tangent (2, C, N) at the nearest point of each path."""
+        away = vectors[:, 0, None, None, :] - self._start[:, :, :, None]
+        tangent, length = self._tangent[:, :, :, None], self._length[:, :, None]
+        along = away[0] * tangent[0] + away[1] * tangent[1]
+        across = away[1] * tangent[0] - away[0] * tangent[1]
+        off = along - np.minimum(np.maximum(along, np.float32(0.0)), length)
+        distance = off * off + across * across
         # A chord of no length has no direction; it must not be the nearest one.
-        distance = off * off + across * across + np.where(length > 1e-3, 0.0, 1e9)
+        distance += np.where(length > 1e-3, np.float32(0.0), np.float32(1e9))
         nearest = distance.argmin(axis=1)
-        rows, columns = np.arange(len(tx))[:, None], np.arange(len(items))
-        s = self.knots[rows, nearest] + along[rows, nearest, columns]
-        return s, across[rows, nearest, columns], tx[rows, nearest, 0], ty[rows, nearest, 0]
+        rows, columns = np.arange(len(nearest))[:, None], np.arange(nearest.shape[1])
+        s = self._from[rows, nearest] + along[rows, nearest, columns]
+        return s, across[rows, nearest, columns], self._tangent[:, rows, nearest]
 
 
-def _extended(values: FloatArray, first: FloatArray, last: FloatArray) -> FloatArray:
-    knots = values[:, ::_STRIDE]
-    before = knots[:, 0] - _BEFORE * first
-    beyond = knots[:, -1] + _BEYOND * last
-    return np.concatenate([before[:, None], knots, beyond[:, None]], axis=1)
+@dataclass(frozen=True, eq=False)
+class _OnPath:
+    """Objects in path coordinates: (C, N) each, `measured_s` (N,)."""
+
+    s: FloatArray
+    d: FloatArray
+    v_s: FloatArray
+    v_d: FloatArray
+    reach_s: FloatArray
+    reach_d: FloatArray
+    measured_s: FloatArray
 
 
 def approach(
     paths: Paths,
-    items: Objects,
-    measured_s: float,
-    now_s: float,
+    scene: Objects,
+    sensor: Objects,
+    stamp_ns: Nanoseconds,
+    now_ns: Nanoseconds,
     speed: float,
     vehicle: VehicleParameters,
     settings: WorldSettings,
 ) -> Approach:
     """How near the objects come while the car follows each path.
 
-    `measured_s` and `now_s` are the instants of the objects and of now, after the plan's stamp;
-    `speed` is the car's now, m/s.
+    Both lists are in base_link at `stamp_ns`, the paths' stamp; `speed` is the car's now, m/s.
     """
-    count = len(paths.end)
-    if not len(items) or not count:
-        return _nothing(count)
-    s, d, tx, ty = paths.project(items)
-    v_s = items.velocity_x * tx + items.velocity_y * ty
-    v_d = items.velocity_y * tx - items.velocity_x * ty
-    v_d = v_d * (np.abs(v_d) >= settings.lateral_speed_deadband)
-    cos = np.abs(items.cos * tx + items.sin * ty)
-    sin = np.abs(items.sin * tx - items.cos * ty)
-    reach_s = items.half_length * cos + items.half_width * sin + np.float32(0.5 * vehicle.length)
-    reach_d = items.half_length * sin + items.half_width * cos + np.float32(0.5 * vehicle.width)
-    reach_d = reach_d + np.float32(settings.lateral_margin)
-    s = s - np.float32(vehicle.centre_offset)
-    collision = _first_contact(
-        paths, s, d, v_s, v_d, reach_s, reach_d, measured_s, now_s, vehicle, settings
+    vectors = np.concatenate([scene.vectors, sensor.vectors], axis=2)
+    halves = np.concatenate([scene.halves, sensor.halves], axis=1)
+    measured_s = np.empty(halves.shape[1], np.float32)
+    measured_s[: len(scene)] = age_s(stamp_ns, scene.stamp_ns)
+    measured_s[len(scene):] = age_s(stamp_ns, sensor.stamp_ns)
+    now_s = age_s(stamp_ns, now_ns)
+    near = _relevant(paths, vectors, halves, measured_s, now_s, vehicle, settings)
+    of_scene = int(np.count_nonzero(near[: len(scene)]))
+    if not near.any():
+        return _nothing(len(paths.end))
+    items = _on_path(
+        paths, vectors[:, :, near], halves[:, near], measured_s[near], vehicle, settings
     )
-    elapsed = np.float32(now_s - measured_s)
-    ahead: FloatArray = s + v_s * elapsed - _arc_now(paths, now_s)[:, None]
-    beside = np.abs(d + v_d * elapsed) < reach_d
-    return _lead(paths, ahead, reach_s, v_s, beside, now_s, speed, vehicle, settings, collision)
+    contact = _first_contact(paths, items, now_s, vehicle, settings)
+    lead_speed, rss, stop = _lead(paths, items, now_s, speed, vehicle, settings)
+    never = np.float32(NEVER_S)
+    return Approach(
+        contact[:, :of_scene].min(axis=1, initial=never),
+        contact[:, of_scene:].min(axis=1, initial=never), lead_speed, rss, stop,
+    )
 
 
 def _nothing(count: int) -> Approach:
+    never = np.full(count, NEVER_S, np.float32)
     far = np.full(count, NOWHERE_M, np.float32)
-    zero = np.zeros(count, np.float32)
-    return Approach(np.full(count, NEVER_S, np.float32), far, zero, zero, zero)
+    return Approach(never, never, np.zeros(count, np.float32), far, far)
+
+
+def _relevant(
+    paths: Paths,
+    vectors: FloatArray,
+    halves: FloatArray,
+    measured_s: FloatArray,
+    now_s: float,
+    vehicle: VehicleParameters,
+    settings: WorldSettings,
+) -> npt.NDArray[np.bool_]:
+    """(N,): which objects can come into the box around all paths while it matters."""
+    ahead_s = now_s + settings.collision_horizon + 0.2 - measured_s
+    moves = np.abs(vectors[:, 1]) * ahead_s
+    around = moves + halves[0] + halves[1] + np.float32(vehicle.length + vehicle.width)
+    position = vectors[:, 0]
+    inside = (position + around > paths.low[:, None]) & (position - around < paths.high[:, None])
+    near: npt.NDArray[np.bool_] = inside[0] & inside[1]
+    if paths.forward:
+        # One that does not even catch up with the car where it is now stays behind it.
+        front = position[0] + np.maximum(vectors[0, 1], 0.0) * ahead_s + halves[0] + halves[1]
+        near &= front > -vehicle.rear_overhang
+    return near
+
+
+def _on_path(
+    paths: Paths,
+    vectors: FloatArray,
+    halves: FloatArray,
+    measured_s: FloatArray,
+    vehicle: VehicleParameters,
+    settings: WorldSettings,
+) -> _OnPath:
+    s, d, (tx, ty) = paths.project(vectors)
+    (_, vx, cos), (_, vy, sin) = vectors
+    v_s = vx * tx + vy * ty
+    v_d = vy * tx - vx * ty
+    v_d *= np.abs(v_d) >= settings.lateral_speed_deadband
+    lengthwise = np.abs(cos * tx + sin * ty)
+    crosswise = np.abs(sin * tx - cos * ty)
+    reach_s = halves[0] * lengthwise + halves[1] * crosswise
+    reach_d = halves[0] * crosswise + halves[1] * lengthwise
+    return _OnPath(
+        s - np.float32(vehicle.centre_offset), d, v_s, v_d,
+        reach_s + np.float32(0.5 * vehicle.length),
+        reach_d + np.float32(0.5 * vehicle.width + settings.lateral_margin), measured_s,
+    )
 
 
 def _first_contact(
     paths: Paths,
-    s: FloatArray,
-    d: FloatArray,
-    v_s: FloatArray,
-    v_d: FloatArray,
-    reach_s: FloatArray,
-    reach_d: FloatArray,
-    measured_s: float,
+    items: _OnPath,
     now_s: float,
     vehicle: VehicleParameters,
     settings: WorldSettings,
 ) -> FloatArray:
+    """(C, N): time from now to the first contact that we would cause, s."""
     first = max(int(now_s * 10.0), 0)
-    last = min(first + int(settings.collision_horizon * 10.0) + 2, paths.arc.shape[1])
-    times = np.arange(first, last, dtype=np.float32) * np.float32(0.1)
-    if not len(times):
-        return np.full(len(s), NEVER_S, np.float32)
-    elapsed = times[:, None] - np.float32(measured_s)
-    beside = np.abs(d[:, None] + v_d[:, None] * elapsed) < reach_d[:, None]
-    apart = s[:, None] + v_s[:, None] * elapsed - paths.arc[:, first:last, None]
-    reach = reach_s + np.float32(settings.longitudinal_margin)
+    last = min(first + int(settings.collision_horizon * 10.0) + 2, POINTS + 1)
+    at = np.arange(first, last, _SAMPLE)
+    if not len(at):
+        return np.full(items.s.shape, NEVER_S, np.float32)
+    times = at.astype(np.float32) * np.float32(0.1)
+    elapsed = times[:, None] - items.measured_s
+    beside = np.abs(items.d[:, None] + items.v_d[:, None] * elapsed) < items.reach_d[:, None]
+    apart = items.s[:, None] + items.v_s[:, None] * elapsed
+    apart -= paths.arc[:, at, None]
+    reach = items.reach_s + np.float32(settings.longitudinal_margin)
     touching = beside & (np.abs(apart) < reach[:, None])
     when = touching.argmax(axis=1)
-    rows, columns = np.arange(len(s))[:, None], np.arange(s.shape[1])
+    rows, columns = np.arange(len(when))[:, None], np.arange(when.shape[1])
     # First contact decides whose doing it is: from behind, or while we stand, it is not ours.
     ours = touching[rows, when, columns]
     ours &= apart[rows, when, columns] > -0.5 * vehicle.length
-    speeds = paths.speed[:, np.maximum(np.arange(first, last) - 1, 0)]
-    ours &= speeds[rows, when] > _STANDING
-    seconds = np.where(ours, times[when] - np.float32(now_s), np.float32(NEVER_S)).min(axis=1)
-    return np.maximum(seconds, np.float32(0.0))
+    ours &= paths.speed[:, at][rows, when] > _STANDING
+    soon = np.maximum(times[when] - np.float32(now_s), np.float32(0.0))
+    return np.where(ours, soon, np.float32(NEVER_S))
 
 
 def _arc_now(paths: Paths, now_s: float) -> FloatArray:
-    at = min(max(now_s * 10.0, 0.0), paths.arc.shape[1] - 1.001)
+    at = min(max(now_s * 10.0, 0.0), POINTS - 0.001)
     low = int(at)
     share = np.float32(at - low)
     return paths.arc[:, low] + share * (paths.arc[:, low + 1] - paths.arc[:, low])
@@ -246,33 +322,25 @@ def _arc_now(paths: Paths, now_s: float) -> FloatArray:
 
 def _lead(
     paths: Paths,
-    ahead: FloatArray,
-    reach_s: FloatArray,
-    v_s: FloatArray,
-    beside: npt.NDArray[np.bool_],
+    items: _OnPath,
     now_s: float,
     speed: float,
     vehicle: VehicleParameters,
     settings: WorldSettings,
-    collision: FloatArray,
-) -> Approach:
-    gap: FloatArray = ahead - reach_s
-    on_path = beside & (ahead > 0.0)
-    # Past the end of the path the plan itself stops short: contact on the way is judged above.
-    on_path &= gap < (paths.end - _arc_now(paths, now_s))[:, None]
-    rss = rss_distance(speed, v_s, settings)
-    stop = stopping_distance(speed, v_s, vehicle)
-    slack = np.where(on_path, gap - rss, np.float32(NOWHERE_M))
-    worst = slack.argmin(axis=1)[:, None]
-    found = np.take_along_axis(on_path, worst, 1)[:, 0]
-
-    def pick(values: FloatArray, otherwise: float) -> FloatArray:
-        picked = np.take_along_axis(values, worst, 1)[:, 0]
-        return np.where(found, picked, np.float32(otherwise)).astype(np.float32)
-
-    tightest: FloatArray = np.where(on_path, gap - stop, np.float32(NOWHERE_M)).min(axis=1)
-    needed_stop = np.where(found, pick(gap, NOWHERE_M) - tightest, np.float32(0.0))
-    return Approach(collision, pick(gap, NOWHERE_M), pick(v_s, 0.0), pick(rss, 0.0), needed_stop)
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(C,) lead speed, RSS slack and stopping slack: see `Approach`."""
+    elapsed = np.float32(now_s) - items.measured_s
+    arc = _arc_now(paths, now_s)
+    gap = items.s + items.v_s * elapsed - arc[:, None] - items.reach_s
+    beside = np.abs(items.d + items.v_d * elapsed) < items.reach_d
+    # Past the end of the path the plan itself stops short; contact on the way is judged above.
+    on_path = beside & (gap > -items.reach_s) & (gap < (paths.end - arc)[:, None])
+    nowhere = np.float32(NOWHERE_M)
+    rss = np.where(on_path, gap - rss_distance(speed, items.v_s, settings), nowhere)
+    stop = np.where(on_path, gap - stopping_distance(speed, items.v_s, vehicle), nowhere)
+    worst = rss.argmin(axis=1)
+    rows = np.arange(len(worst))
+    return items.v_s[rows, worst], rss[rows, worst], stop.min(axis=1)
 
 
 def rss_distance(speed: float, lead_speed: FloatArray, settings: WorldSettings) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vla_driving.contract.clock import Nanoseconds
@@ -22,12 +23,27 @@ _ACTION = {
 }
 
 
-def worst(outcomes: tuple[Outcome, ...]) -> Outcome | None:
+def worst(outcomes: Iterable[Outcome]) -> Outcome | None:
     """The outcome with the highest reaction, then hand-over, then severity; the first of equals."""
-    counting = [o for o in outcomes if o.reaction > Level.NOMINAL]
-    if not counting:
-        return None
-    return max(counting, key=lambda o: (o.check.reaction, o.check.hand_over, o.check.severity))
+    asking = [o for o in outcomes if o.reaction > Level.NOMINAL]
+    return max(
+        asking, key=lambda o: (o.check.reaction, o.check.hand_over, o.check.severity), default=None
+    )
+
+
+class Cause:
+    """The line behind the reaction under way; a stop keeps its first cause or takes a worse."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._level = Level.NOMINAL
+
+    def note(self, stopping: bool, level: Level, cause: Outcome | None) -> None:
+        """Take this step's cause in."""
+        if stopping and self.text and level <= self._level:
+            return
+        self.text = cause.text() if cause is not None else ""
+        self._level = level if stopping else Level.NOMINAL
 
 
 @dataclass(frozen=True)
@@ -76,38 +92,69 @@ class Events:
     """Tells what changed since the step before."""
 
     def __init__(self) -> None:
-        self._verdicts: dict[str, Verdict] = {}
+        self._bad: dict[str, Verdict] = {}
 
     def of_checks(
-        self, outcomes: tuple[Outcome, ...], engagement: Engagement, stamp_ns: Nanoseconds
+        self, outcomes: Iterable[Outcome], idle: bool, stamp_ns: Nanoseconds
     ) -> list[DriveEvent]:
-        """One event for each check whose verdict turned bad, or good again."""
-        idle = engagement in (Engagement.DISABLED, Engagement.PRE_ENABLED)
+        """One event for each check whose verdict turned bad, or good again.
+
+        `idle`: the driver drives, so that nothing is done about it.
+        """
         events = []
         for outcome in outcomes:
             name, verdict = outcome.check.name, outcome.verdict
-            if self._verdicts.get(name, Verdict.PASS) == verdict:
-                continue
-            was = self._verdicts.get(name, Verdict.PASS)
-            self._verdicts[name] = verdict
             good = verdict in (Verdict.PASS, Verdict.WARN)
-            if good and was in (Verdict.PASS, Verdict.WARN):
+            if self._bad.get(name) == (None if good else verdict):
                 continue
-            severity = Severity.INFO if good else outcome.check.severity
-            words = "the driver drives" if idle else _ACTION[outcome.check.reaction]
-            words = "again within limits" if good else words
+            if good:
+                del self._bad[name]
+                words = "again within limits"
+            else:
+                self._bad[name] = verdict
+                words = "the driver drives" if idle else _ACTION[outcome.check.reaction]
             events.append(
                 DriveEvent(
-                    stamp_ns, severity, NODE, name, outcome.check.inputs, outcome.value,
-                    outcome.limit, outcome.check.unit, f"{outcome.text()}: {words}",
+                    stamp_ns, Severity.INFO if good else outcome.check.severity, NODE, name,
+                    outcome.check.inputs, outcome.value, outcome.limit, outcome.check.unit,
+                    f"{outcome.text()}: {words}",
                 )
             )
-        return events[:MAX_EVENTS]
+        return events
 
 
-def change(
-    name: str, before: str, after: str, cause: str, severity: Severity, stamp_ns: Nanoseconds
+def changes(
+    engagements: tuple[Engagement, Engagement],
+    levels: tuple[Level, Level],
+    cause: str,
+    stamp_ns: Nanoseconds,
+) -> list[DriveEvent]:
+    """Events of a change of engagement and of level, each given before and after the step."""
+    events = []
+    before, after = engagements
+    if after != before:
+        alarming = after in (Engagement.MINIMAL_RISK, Engagement.SOFT_DISABLING)
+        severity = Severity.ERROR if alarming else Severity.INFO
+        text = f"engagement {before.name} to {after.name}" + (f": {cause}" if alarming else "")
+        events.append(_change("engagement", after.name, severity, text, stamp_ns))
+    low, high = levels
+    if low != high:
+        severity = Severity.INFO if high < low else _SEVERITY[high]
+        text = f"level {low.name} to {high.name}" + (f": {cause}" if cause else "")
+        events.append(_change("level", high.name, severity, text, stamp_ns))
+    return events
+
+
+_SEVERITY = {
+    Level.NOMINAL: Severity.INFO,
+    Level.DEGRADED: Severity.WARNING,
+    Level.MINIMAL_RISK: Severity.ERROR,
+    Level.EMERGENCY: Severity.CRITICAL,
+    Level.STOPPED: Severity.ERROR,
+}
+
+
+def _change(
+    name: str, subject: str, severity: Severity, text: str, stamp_ns: Nanoseconds
 ) -> DriveEvent:
-    """Event of a change of level or engagement."""
-    text = f"{name} {before} to {after}" + (f": {cause}" if cause else "")
-    return DriveEvent(stamp_ns, severity, NODE, name, after, 0.0, 0.0, "", text)
+    return DriveEvent(stamp_ns, severity, NODE, name, subject, 0.0, 0.0, "", text)

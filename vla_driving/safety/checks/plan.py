@@ -14,7 +14,7 @@ import numpy as np
 from vla_driving.contract.events import Severity
 from vla_driving.contract.plan import LateralAction, LongitudinalAction
 from vla_driving.contract.supervision import Level, Verdict
-from vla_driving.contract.trajectory import PERIOD_S, POINTS, TIMES_S
+from vla_driving.contract.trajectory import PERIOD_S, TIMES_S
 from vla_driving.safety.checks.table import (
     CandidateCheck,
     Candidates,
@@ -48,27 +48,24 @@ def _derived(
     return value
 
 
-def _with_origin(values: FloatArray) -> FloatArray:
-    """(C, 65): the car itself, at 0, before the points."""
-    out = np.zeros((len(values), POINTS + 1))
-    out[:, 1:] = values
-    return out
+def _steps(values: FloatArray) -> FloatArray:
+    """(C, 64): change from each point to the next, the first from the car itself."""
+    steps = values.copy()
+    steps[:, 1:] -= values[:, :-1]
+    return steps
 
 
-_dx = _derived("dx", lambda c: np.diff(_with_origin(c.batch.x), axis=1))
-_dy = _derived("dy", lambda c: np.diff(_with_origin(c.batch.y), axis=1))
-_turn = _derived("turn", lambda c: np.diff(_with_origin(c.batch.heading), axis=1))
+_dx = _derived("dx", lambda c: _steps(c.batch.x))
+_dy = _derived("dy", lambda c: _steps(c.batch.y))
+_turn = _derived("turn", lambda c: _steps(c.batch.heading))
 _mean_speed = _derived("mean_speed", lambda c: 0.5 * (c.batch.speed[:, 1:] + c.batch.speed[:, :-1]))
 _lateral = _derived("lateral", lambda c: c.batch.speed**2 * c.batch.curvature)
 
 
 def _finite(c: Candidates) -> FloatArray:
     b = c.batch
-    bad = sum(
-        (~np.isfinite(a)).sum(axis=1)
-        for a in (b.time, b.x, b.y, b.heading, b.speed, b.acceleration, b.curvature)
-    )
-    return np.asarray(bad, np.float64)
+    numbers = np.stack((b.time, b.x, b.y, b.heading, b.speed, b.acceleration, b.curvature))
+    return (~np.isfinite(numbers)).sum(axis=(0, 2)).astype(np.float64)
 
 
 def _time(c: Candidates) -> FloatArray:
@@ -105,7 +102,7 @@ def _turn_error(c: Candidates) -> FloatArray:
 
 
 def _speed_error(c: Candidates) -> FloatArray:
-    change = np.diff(c.batch.speed, axis=1)
+    change = c.batch.speed[:, 1:] - c.batch.speed[:, :-1]
     return np.abs(change - c.batch.acceleration[:, 1:] * PERIOD_S).max(axis=1)
 
 
@@ -119,7 +116,7 @@ def _curvature(c: Candidates) -> FloatArray:
 
 def _steering_rate(c: Candidates) -> FloatArray:
     angle = np.arctan(c.limits.vehicle.wheelbase * c.batch.curvature)
-    rate = np.abs(np.diff(angle, axis=1)) / PERIOD_S
+    rate = np.abs(angle[:, 1:] - angle[:, :-1]) / PERIOD_S
     return np.where(_mean_speed(c) < _SLOW, 0.0, rate).max(axis=1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +40,7 @@ class Limits:
     vehicle: VehicleParameters
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """Outcome of a measurement.
 
     The table's limit decides where `verdict` is None. `limit` replaces the table's where it depends
@@ -95,8 +94,7 @@ class Candidates:
     now_s: float
     start_speed: float
     shift: FloatArray
-    scene: Approach
-    sensor: Approach
+    near: Approach
     lane_departure: FloatArray
     edge_departure: FloatArray
     measured_speed: float

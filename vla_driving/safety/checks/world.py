@@ -28,27 +28,26 @@ _ACROSS = (
 
 
 def _scene_collision(c: Candidates) -> FloatArray:
-    return c.scene.collision_s.astype(np.float64)
+    return c.near.scene_s.astype(np.float64)
 
 
 def _sensor_collision(c: Candidates) -> FloatArray:
-    return c.sensor.collision_s.astype(np.float64)
+    return c.near.sensor_s.astype(np.float64)
 
 
 def _time_to_collision(c: Candidates) -> FloatArray:
-    return np.minimum(c.scene.collision_s, c.sensor.collision_s).astype(np.float64)
+    return np.minimum(c.near.scene_s, c.near.sensor_s).astype(np.float64)
 
 
 def _stopping_distance(c: Candidates) -> FloatArray:
     # A plan that keeps clear by itself brakes in time already; the last moment is for the others.
-    short = np.minimum(c.scene.gap - c.scene.needed_stop, c.sensor.gap - c.sensor.needed_stop)
+    short = c.near.stop_slack
     collides = _time_to_collision(c) <= c.limits.settings.world.collision_horizon
     return np.where(collides, short, np.maximum(short, 0.0)).astype(np.float64)
 
 
 def _headway(c: Candidates) -> FloatArray:
-    short = np.minimum(c.scene.gap - c.scene.needed_rss, c.sensor.gap - c.sensor.needed_rss)
-    return short.astype(np.float64)
+    return c.near.rss_slack.astype(np.float64)
 
 
 def _lane_departure(c: Candidates) -> FloatArray:
