@@ -1,1 +1,1 @@
-"""Which processes make the stack, and the small supervisor that starts them without ros2 launch."""
+"""Starting the stack: the one table of processes and a small supervisor for it."""

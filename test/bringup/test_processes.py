@@ -1,0 +1,104 @@
+"""The table of processes, the environment and the output, by themselves."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from vla_driving.bringup import environment
+from vla_driving.bringup.child import StartOptions, ros_arguments
+from vla_driving.bringup.lifecycle import BringupError
+from vla_driving.bringup.output import Output
+from vla_driving.bringup.processes import PROCESSES, Death, Set, select
+from vla_driving.contract.topics import TOPICS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_node_of_the_topic_table_is_started_and_has_its_parameters() -> None:
+    nodes = {process.node for process in PROCESSES}
+    speakers = {topic.publisher for topic in TOPICS} & {
+        "camera_ingest", "vla_inference", "safety_monitor", "controller_bridge", "simulator",
+    }
+    assert speakers <= nodes
+    groups = yaml.safe_load((ROOT / "config/stack.yaml").read_text())
+    assert nodes <= set(groups)
+    for process in PROCESSES:
+        assert (ROOT / (process.module.replace(".", "/") + ".py")).is_file()
+        assert process.consequence
+    assert len(nodes) == len(PROCESSES)
+
+
+@pytest.mark.parametrize("which", [Set.CAR, Set.SIM, Set.BENCH])
+def test_downstream_is_up_before_plans_flow(which: Set) -> None:
+    names = [process.node for process in select(which)]
+    chain = ["controller_bridge", "safety_monitor", "vla_inference", "camera_ingest"]
+    assert names[0] == "event_recorder"
+    assert [name for name in names if name in chain] == chain
+    assert names[-1] == "camera_ingest"
+
+
+def test_only_the_recorder_may_be_left_out() -> None:
+    left = select(Set.SIM, frozenset({"event_recorder"}))
+    assert "event_recorder" not in {process.node for process in left}
+    with pytest.raises(ValueError, match=r"'safety_monitor' cannot be left out of set 'sim'"):
+        select(Set.SIM, frozenset({"safety_monitor"}))
+    assert [p.node for p in PROCESSES if p.death == Death.REPORT] == ["event_recorder"]
+
+
+def test_a_process_gets_its_merged_parameters_under_its_namespace(tmp_path: Path) -> None:
+    given: Any = {"loop": True, "health.dark_level": 13.0, "sources": ["my film.mp4"]}
+    options = StartOptions(
+        (ROOT / "config/stack.yaml",), tmp_path, "/car", {"camera_ingest": given}
+    )
+    camera = next(p for p in PROCESSES if p.node == "camera_ingest")
+    *before, written = ros_arguments(camera, options)
+    assert before == ["--ros-args", "-r", "__ns:=/car", "--params-file"]
+    found = yaml.safe_load(Path(written).read_text())["/**"]["ros__parameters"]
+    assert (found["loop"], found["sources"]) == (True, ["my film.mp4"])
+    assert found["health"]["dark_level"] == 13.0
+    assert found["rates"]["command"] == 100.0
+
+
+def test_a_missing_parameter_file_is_named() -> None:
+    with pytest.raises(BringupError, match=r"parameter file no/such.yaml: no such file"):
+        StartOptions((Path("no/such.yaml"),), Path("log")).check()
+
+
+def test_the_environment_leaves_what_the_user_has_set() -> None:
+    added = environment.additions({})
+    assert added["OMP_NUM_THREADS"] == "1"
+    assert added["HOME"]
+    assert Path(added["FASTRTPS_DEFAULT_PROFILES_FILE"]).is_file()
+    own = {"OMP_NUM_THREADS": "4", "HOME": "/x", "FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml"}
+    added = environment.additions(own)
+    assert not {"OMP_NUM_THREADS", "HOME", "FASTRTPS_DEFAULT_PROFILES_FILE"} & set(added)
+    whole = environment.child_environment(own, Path("/log"))
+    assert whole["OMP_NUM_THREADS"] == "4"
+    assert whole["ROS_LOG_DIR"] == "/log"
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ([], ""),
+        (["something"], "something"),
+        (["[ERROR] [17.5] [node]: bad value", "[INFO] [17.6] [node]: bye"], "bad value"),
+        (["error: node x: parameter 'y' is missing"], "node x: parameter 'y' is missing"),
+        (["Traceback (most recent call last):", "KeyError: 'z'"], "KeyError: 'z'"),
+        (["[INFO] [17.6] [node]: last words"], "last words"),
+    ],
+)
+def test_the_complaint_is_the_line_that_tells(
+    lines: list[str], complaint: str, tmp_path: Path
+) -> None:
+    shown: list[str] = []
+    output = Output("node", tmp_path / "node.log", shown.append)
+    for line in lines:
+        output.take(line, is_error=True)
+    output.take("chatter", is_error=False)
+    output.close()
+    assert output.complaint() == complaint
+    assert shown[-1] == "[node] chatter"
+    assert (tmp_path / "node.log").read_text().splitlines() == [*lines, "chatter"]
