@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from strategies import objects
 
 from vla_driving.contract.checksum import (
     approved_plan_checksum,
@@ -16,6 +15,8 @@ from vla_driving.contract.checksum import (
 from vla_driving.contract.messages import from_message, to_message
 from vla_driving.contract.plan import ApprovedPlan, Plan
 from vla_driving.contract.vehicle import ControlCommand, VehicleState
+
+from .strategies import objects
 
 CHECKSUMS = [
     (ApprovedPlan, approved_plan_checksum), (ControlCommand, command_checksum),

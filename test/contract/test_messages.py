@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import objects
 
 from vla_driving.contract.events import DriveEvent
 from vla_driving.contract.frames import FrameSet
@@ -18,6 +17,8 @@ from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.simulation import SimulationState
 from vla_driving.contract.supervision import SafetyState
 from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
+
+from .strategies import objects
 
 pytest.importorskip("vla_driving_msgs.msg", reason="needs the built vla_driving_msgs package")
 

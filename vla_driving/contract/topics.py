@@ -75,7 +75,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("vla/control_command", _MSGS + "ControlCommand", "controller_bridge", ("vehicle",),
           Delivery.STATE, "command", 2.5, "what the actuators are to do"),
     Topic("vehicle/state", _MSGS + "VehicleState", "vehicle",
-          ("vla_inference", "safety_monitor", "controller_bridge"),
+          ("camera_ingest", "vla_inference", "safety_monitor", "controller_bridge"),
           Delivery.STATE, "vehicle_state", 2.5, "speed, steering, driver's inputs"),
     Topic("vehicle/objects", _MSGS + "ObjectList", "vehicle", ("safety_monitor",),
           Delivery.STATE, "objects", 2.5, "radar or any detector, independent of the model"),

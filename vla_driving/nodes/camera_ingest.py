@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
+
 from vla_driving.camera.images import CameraImage, CompressedImage, RawImage
 from vla_driving.camera.ingest import CameraCounters, CameraIngest, CameraInputs
 from vla_driving.camera.playback import Playback
@@ -23,6 +25,8 @@ from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
 from vla_driving.vla.manifest import load_manifest
 
+MOVING_SPEED = 0.5
+"""m/s. A car that creeps may well see the same picture twice."""
 STEP_RATE_HZ = 50.0
 """Steps between images: how soon a lost camera is told and a file's next picture is shown."""
 
@@ -38,7 +42,7 @@ class CameraIngestNode(StackNode):
         manifest = load_manifest(self.model_folder() / "manifest.yaml")
         self._playbacks: list[Playback] = []
         self._counters = CameraCounters()
-        self._standing = False
+        self._moving = True
         files, sources = self.stack.cameras, self.settings.sources
         if len(files) != len(sources):
             raise SettingsError(
@@ -101,7 +105,7 @@ class CameraIngestNode(StackNode):
         self._step(CameraImage(camera, stamp_of(message.header.stamp), payload))
 
     def _take_state(self, state: VehicleState) -> None:
-        self._standing = state.standstill
+        self._moving = abs(state.speed) > MOVING_SPEED
 
     def _tick(self) -> None:
         now_ns = self.now_ns()
@@ -120,7 +124,7 @@ class CameraIngestNode(StackNode):
         self._step(*images)
 
     def _step(self, *images: CameraImage) -> None:
-        outputs = self._core.step(CameraInputs(images, not self._standing), self.now_ns())
+        outputs = self._core.step(CameraInputs(images, self._moving), self.now_ns())
         self._counters = outputs.counters
         if outputs.frames is not None:
             self.send("vla/frames", outputs.frames)
@@ -133,6 +137,8 @@ NODE_CLASS = CameraIngestNode
 
 def main(_args: Any = None) -> None:
     """Run the node."""
+    # OpenCV's own threads would take the cores of the nodes that wait for these frames.
+    cv2.setNumThreads(1)
     run(CameraIngestNode)
 
 
