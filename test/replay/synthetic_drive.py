@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from vla_driving.contract.supervision import (
     SafetyState,
     Verdict,
 )
-from vla_driving.contract.trajectory import integrate
+from vla_driving.contract.trajectory import Trajectory, integrate
 from vla_driving.contract.vehicle import CommandSource, ControlCommand, Gear, VehicleState
 from vla_driving.recording.bag_writer import BagWriter
 from vla_driving.recording.message_types import stack_types
@@ -216,7 +217,8 @@ def _pedestrian(t: float) -> SceneObject:
     )
 
 
-def _trajectory(t: float, spread: float = 0.0, probability: float = 0.8) -> Any:
+@cache
+def _trajectory(t: float, spread: float = 0.0, probability: float = 0.8) -> Trajectory:
     times = np.arange(64) * 0.1
     acceleration = 0.67 * np.cos((t + times) / 3.0)
     bends = [curvature(travelled(t + dt)) + spread for dt in times]
@@ -316,7 +318,7 @@ def _fast_messages(script: Script, frames: int) -> list[tuple[int, str, Any]]:
         if k % 2 == 0 and newest is not None:
             out.append((arrival, "/vla/approved_plan", ApprovedPlan(
                 arrival, k // 2, newest, frame_stamp, arrival + SECOND // 2,
-                plans.PlanSource.MODEL, engaged, False, False, 16.0, _trajectory(t),
+                plans.PlanSource.MODEL, engaged, False, False, 16.0, _trajectory(round(t, 1)),
             )))
     if script.degraded:
         for t in script.degraded:
