@@ -84,7 +84,7 @@ done
 
 step "messages" "$(hash_of msg/* scripts/build_messages.sh requirements/ros.txt requirements/build.txt)" \
     scripts/build_messages.sh "$venv"
-step "vla_driving" "$(hash_of setup.py setup.cfg pyproject.toml)" \
+step "vla_driving" "$(hash_of setup.py setup.cfg)" \
     "$venv/bin/pip" install --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
 if [ -f vla_driving/simulation/assets.py ]; then
     step "simulator models" "$(hash_of vla_driving/simulation/assets.py requirements/simulation.txt)" \
