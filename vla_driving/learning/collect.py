@@ -20,7 +20,7 @@ import numpy as np
 
 from vla_driving.contract.frames import Image
 from vla_driving.contract.settings import SettingsError
-from vla_driving.learning.dataset import Sample, write_episode
+from vla_driving.learning.dataset import Sample, read_size, write_episode
 from vla_driving.learning.driving import (
     CONTROL_S,
     ModelPolicy,
@@ -40,6 +40,8 @@ from vla_driving.simulation.world import World
 
 FRAME_EVERY = 3
 """Control steps from one recorded frame to the next: neighbours in time teach little."""
+PILOT_FRAME_EVERY = 2
+"""The same where the pilot drives, which has to see every frame anyway."""
 LONGEST_S = 40.0
 LONGEST_STAND_S = 6.0
 FARTHEST_OFF = 2.2
@@ -56,9 +58,10 @@ class Episode:
 
 
 def run_episode(world: World, seed: int, pilot: Policy | None) -> Episode:
-    """Drive one scene; with a `pilot` it drives, without one the teacher does and is disturbed."""
+    """Drive one scene: the `pilot` does, or without one the teacher; both are pushed off course."""
     chance = np.random.default_rng([seed, 2 if pilot is None else 3])
-    push = _Push(chance) if pilot is None else None
+    push = _Push(chance, pulls=pilot is None)
+    every = FRAME_EVERY if pilot is None else PILOT_FRAME_EVERY
     samples: list[Sample] = []
     stood_s = 0.0
     for step in range(round(LONGEST_S / CONTROL_S)):
@@ -66,7 +69,7 @@ def run_episode(world: World, seed: int, pilot: Policy | None) -> Episode:
         ended = _ended(truth)
         if ended:
             return Episode(samples, ended, world.time_s)
-        if push is not None and push.teleports(step, truth):
+        if push.teleports(step, truth):
             push.teleport(world, truth)
             truth = world.truth()
         path = reference(truth)
@@ -75,15 +78,14 @@ def run_episode(world: World, seed: int, pilot: Policy | None) -> Episode:
         if stood_s > LONGEST_STAND_S:
             return Episode(samples, "stood", world.time_s)
         image = None
-        if pilot is not None or step % FRAME_EVERY == 0:
+        if pilot is not None or step % every == 0:
             image = world.render()
-        if step % FRAME_EVERY == 0 and image is not None and (stood_s < 2.0 or step % 5 == 0):
+        if step % every == 0 and image is not None and (stood_s < 2.0 or step % 5 == 0):
             samples.append(_sample(image, truth, path, acceleration, curvature))
         bend, demand = float(curvature[1]), float(acceleration[1])
         if pilot is not None and image is not None:
             bend, demand = pilot.act(image, truth)
-        if push is not None:
-            bend, demand = push.disturb(step, bend, demand)
+        bend, demand = push.disturb(step, bend, demand)
         world.drive(steering(bend, world.vehicle), demand, CONTROL_S)
     return Episode(samples, "time", world.time_s)
 
@@ -114,10 +116,11 @@ def _ended(truth: Truth) -> str:
 
 
 class _Push:
-    """Pushes the teacher off course: jumps to the side and pulls at wheel and pedals."""
+    """Pushes the driver off course: jumps to the side, and pulls at wheel and pedals."""
 
-    def __init__(self, chance: np.random.Generator) -> None:
+    def __init__(self, chance: np.random.Generator, pulls: bool) -> None:
         self._chance = chance
+        self._pulls = pulls
         self._next = int(chance.integers(10, 50))
         self._until = 0
         self._bend = self._demand = 0.0
@@ -129,6 +132,8 @@ class _Push:
         self._next = step + int(self._chance.integers(30, 70))
         if self._chance.random() < 0.6:
             return True
+        if not self._pulls:
+            return False
         self._until = step + int(self._chance.integers(4, 11))
         self._bend = float(self._chance.normal(0.0, 0.16)) / max(truth.speed, 4.0)
         self._demand = float(self._chance.normal(0.0, 1.5))
@@ -171,8 +176,7 @@ def collect(
             raise SettingsError(f"seed {seed}: only 0 to {TRAIN_SEEDS[-1]} may teach")
         path = folder / f"{seed // 100:02d}" / f"{seed:05d}.npz"
         if path.is_file():
-            with np.load(path) as data:
-                total += len(data["size"])
+            total += read_size(path)
         else:
             with setting.open(scene(seed)) as world:
                 episode = run_episode(world, seed, pilot)

@@ -101,6 +101,17 @@ def read_episode(path: Path) -> Frames:
     return Frames(images, {n: content[n].astype(np.float32) for n in LABELS})
 
 
+def read_size(path: Path) -> int:
+    """Number of frames in an episode. Raises DatasetError."""
+    try:
+        with np.load(path) as data:
+            return len(data["size"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DatasetError(
+            f"{path}: not an episode ({error}); delete it and collect again"
+        ) from None
+
+
 def read_all(paths: Iterable[Path]) -> Frames:
     """All frames of several episodes in the order of `paths`. Raises DatasetError."""
     with ThreadPoolExecutor() as pool:

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from vla_driving import paths
+from vla_driving.contract.checksum import approved_plan_checksum
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.frames import CameraFrame, FrameSet, FrameStatus
 from vla_driving.contract.plan import ApprovedPlan, Plan, PlanSource
@@ -143,12 +144,13 @@ class StackDriver:
         return FrameSet(self._now_ns, self._sequence, self._model.manifest.title, (frame,))
 
     def _approve(self, plan: Plan) -> ApprovedPlan:
-        return ApprovedPlan(
+        approved = ApprovedPlan(
             stamp_ns=plan.stamp_ns, sequence=plan.sequence, plan_sequence=plan.sequence,
             frame_stamp_ns=plan.stamp_ns, valid_until_ns=plan.valid_until_ns,
             source=PlanSource.MODEL, engaged=True, hold=False, hazard_lights=False,
             speed_cap=self._vehicle.max_speed, trajectory=plan.candidates[0],
         )
+        return dataclasses.replace(approved, checksum=approved_plan_checksum(approved))
 
 
 def node_settings(cls: type[T], node: str, group: str = "") -> T:

@@ -187,11 +187,11 @@ def _follow(average: Pilot, model: Pilot, share: float, step: int) -> None:
     """Exponential moving average of the weights; short at first."""
     share = min(share, (1 + step) / (10 + step))
     theirs = model.state_dict()
-    for name, mine in average.state_dict().items():
-        if mine.dtype.is_floating_point:
-            mine.lerp_(theirs[name], 1.0 - share)
-        else:
-            mine.copy_(theirs[name])
+    mine = average.state_dict()
+    moving = [name for name, value in mine.items() if value.dtype.is_floating_point]
+    torch._foreach_lerp_([mine[n] for n in moving], [theirs[n] for n in moving], 1.0 - share)
+    for name in mine.keys() - set(moving):
+        mine[name].copy_(theirs[name])
 
 
 @torch.no_grad()

@@ -106,13 +106,16 @@ def card(provenance: Provenance, parameters: int) -> str:
     )
 
 
-def closed_loop_scores(results: Mapping[str, object], data: str) -> tuple[Score, ...]:
-    """Scores of the manifest from what `drive` measured for one policy."""
-    units = {"success": "", "route_completion": "", "off_road_per_km": "1/km",
-             "collisions_per_km": "1/km"}
+def closed_loop_scores(policy: str, figures: Mapping[str, float]) -> tuple[Score, ...]:
+    """Scores of the manifest from what `drive` measured for one policy on select seeds."""
+    units = {
+        "success": "1", "route_completion": "1", "off_road_per_km": "1/km",
+        "collisions_per_km": "1/km", "mean_offset_m": "m",
+    }
+    data = f"{policy}, {figures['routes']:.0f} routes from seed 10000 on, closed loop"
     return tuple(
-        Score(name, round(float(str(results[name])), 4), unit, data)
-        for name, unit in units.items() if name in results
+        Score(f"{policy}_{name.removesuffix('_m')}", round(figures[name], 3), unit, data)
+        for name, unit in units.items()
     )
 
 
