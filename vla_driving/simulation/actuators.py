@@ -90,7 +90,8 @@ def _axis(values: tuple[float, ...], where: str, name: str) -> FloatArray:
 
 
 def _table(
-    rows: tuple[tuple[float, ...], ...], speeds: FloatArray, columns: FloatArray, where: str, name: str
+    rows: tuple[tuple[float, ...], ...], speeds: FloatArray, columns: FloatArray,
+    where: str, name: str,
 ) -> FloatArray:
     shape = (len(speeds), len(columns))
     if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):

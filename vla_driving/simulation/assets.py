@@ -82,11 +82,16 @@ class AssetError(RuntimeError):
     """A model cannot be read, baked or written."""
 
 
-def _car(folder: str, radius: float, front: float, rear: float, lateral: float, body: Part) -> Recipe:
+def _car(
+    folder: str, radius: float, front: float, rear: float, lateral: float, body: Part
+) -> Recipe:
     # Tyre radius, axle distances from the chassis origin and half track as in MetaDrive 0.3.0.1,
     # metadrive/component/vehicle/vehicle_type.py; cars rest with their tyres on the ground.
     tyres = tuple(
-        Part(f"vehicle/{folder}/right_tire_{name}.gltf", (s, s, s), 0.0, (side * lateral, y, radius), 0.6)
+        Part(
+            f"vehicle/{folder}/right_tire_{name}.gltf", (s, s, s), 0.0,
+            (side * lateral, y, radius), 0.6,
+        )
         for name, y in (("front", front), ("back", -rear))
         for side, s in ((1.0, 1.0), (-1.0, -1.0))
     )
@@ -275,7 +280,9 @@ def _load_part(source: Path, part: Part, pose: float | None) -> Mesh:
 
     path = source / part.file
     if not path.is_file():
-        raise AssetError(f"{path}: MetaDrive's model is missing; reinstall metadrive-simulator 0.3.0.1")
+        raise AssetError(
+            f"{path}: MetaDrive's model is missing; reinstall metadrive-simulator 0.3.0.1"
+        )
     root = NodePath(_load_gltf(path) if pose is None else _posed(path, pose))
     placed = TransformState.makePosHprScale(part.offset, (part.heading_deg, 0, 0), part.scale)
     pieces = []
@@ -357,7 +364,7 @@ _GLASS = np.array([0.10, 0.12, 0.14])
 
 
 def _colours(data: Any, state: Any) -> npt.NDArray[np.uint8]:
-    """(V, 3) sRGB: base colour times texture at each vertex; what is see-through becomes dark glass."""
+    """(V, 3) sRGB: base colour times texture at each vertex; what is see-through is dark glass."""
     from panda3d.core import MaterialAttrib, TextureAttrib, TransparencyAttrib
 
     count = data.getNumRows()

@@ -52,7 +52,8 @@ class Bench:
 
     def __init__(self) -> None:
         self._environment = make_environment({
-            "map": "S", "traffic_density": 0.0, "vehicle_config": {"vehicle_model": "static_default"},
+            "map": "S", "traffic_density": 0.0,
+            "vehicle_config": {"vehicle_model": "static_default"},
         })
         self._environment.reset(force_seed=0)
         self.ego = Ego(self._environment.vehicle)
@@ -203,9 +204,9 @@ def response_times(bench: Bench, table: ActuatorMap) -> tuple[float, float]:
 def write_tables(tables: ActuatorTables, path: Path) -> None:
     """Write config/vehicles/<name>_actuators.yaml."""
     lines = [
-        "# Made by python -m vla_driving.simulation.calibrate --write: the inputs of MetaDrive's car",
-        "# (-1 to 1) that give each road-wheel angle (rad) and acceleration (m/s^2), one row a speed",
-        "# (m/s).",
+        "# Made by python -m vla_driving.simulation.calibrate --write: the inputs of MetaDrive's",
+        "# car (-1 to 1) that give each road-wheel angle (rad) and acceleration (m/s^2), one row",
+        "# a speed (m/s).",
         f"speeds: {list(tables.speeds)}",
         f"angles: {list(tables.angles)}",
         "steering:",

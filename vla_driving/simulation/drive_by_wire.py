@@ -67,7 +67,7 @@ class DriveByWire:
     def step(
         self, command: ControlCommand | None, driver: DriverInputs, speed: float, dt_s: float
     ) -> ActuatorDemand:
-        """Advance by `dt_s` s. `command` is the newest received, the same again where none is new."""
+        """Advance by `dt_s` s. `command`: the newest received, the same again where none is new."""
         self._take(command, dt_s)
         obeyed = self._supervise(driver)
         if self._tripped:

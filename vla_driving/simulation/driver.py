@@ -9,7 +9,7 @@ from vla_driving.simulation.scenario import DriverAction, DriverScript
 
 
 class ScriptedDriver:
-    """Presses the engage button when the stack is ready, again after a stop, and intervenes on cue."""
+    """Presses the engage button when the stack is ready, again after a stop; intervenes on cue."""
 
     def __init__(self, script: DriverScript) -> None:
         self._script = script

@@ -58,7 +58,7 @@ class Ego:
         self._vehicle._set_action((steering, throttle))
 
     def hold(self) -> None:
-        """Parking brake: keep the body where it is, its springs free. Call before a physics step."""
+        """Parking brake: keep the body in its place, springs free. Call before a physics step."""
         from panda3d.core import Vec3
 
         self._vehicle.body.setLinearVelocity(
@@ -74,7 +74,7 @@ class Ego:
         self.measure()
 
     def camera_base(self) -> FloatArray:
-        """(4, 4) base_link as fixed to the body: in the map, with the suspension's pitch and roll."""
+        """(4, 4) base_link as fixed to the body, in the map: with the springs' pitch and roll."""
         pose: FloatArray = self._body_pose() @ np.linalg.inv(self._rest)
         return pose
 
@@ -98,7 +98,7 @@ class Ego:
         return self.motion
 
     def place(self, x: float, y: float, heading: float, speed: float) -> None:
-        """Put the rear axle somewhere, at rest on its springs, moving straight on at `speed` m/s."""
+        """Put the rear axle somewhere, at rest on its springs, going straight on at `speed` m/s."""
         pose = np.eye(4)
         c, s = math.cos(heading), math.sin(heading)
         pose[:2, :2] = [[c, -s], [s, c]]
@@ -132,14 +132,16 @@ class Ego:
         return velocity
 
     def _wheel_speed(self) -> float:
-        # Bullet leaves the turn of the front wheels at 0 and damps that of the others by 1 %.
-        rear = [w for w in self._vehicle.wheels if not w.isFrontWheel()]
-        turns = [float(w.getDeltaRotation()) * float(w.getWheelRadius()) for w in rear]
+        # Asked anew each time: the wheels that MetaDrive keeps point into memory that Bullet has
+        # moved since. Bullet damps each turn by 1 %.
+        system = self._vehicle.system
+        wheels = [system.getWheel(i) for i in range(system.getNumWheels())]
+        turns = [float(w.getDeltaRotation()) * float(w.getWheelRadius()) for w in wheels]
         return sum(turns) / len(turns) / PHYSICS_STEP_S / 0.99
 
 
 # MetaDrive's bodies look along y.
-_Y_FROM_X = np.array([[0.0, -1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+_Y_FROM_X = np.array([[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], np.float64)
 _X_FROM_Y = _Y_FROM_X.T
 
 

@@ -48,8 +48,8 @@ class Progress:
         near = self.along if path is self.path else path.start_of(self.road) + s
         self.path = path
         self.along, _ = path.locate(motion.x, motion.y, near, reach)
-        starts = self.route.starts
-        self.station = float(np.clip(starts[self.road] + s, starts[self.road], starts[self.road + 1]))
+        first, last = self.route.starts[self.road], self.route.starts[self.road + 1]
+        self.station = float(np.clip(first + s, first, last))
 
     def change_lane(self, motion: Motion, lane: int) -> None:
         """Take another lane of the present road for the path, before the car is put there."""
@@ -102,7 +102,7 @@ class Progress:
         return Turn.ARRIVE, self.to_goal
 
     def navigation(self, motion: Motion, stamp_ns: Nanoseconds, speed_limit: float) -> Route:
-        """Points along the middle of the carriageway, metres off, as a navigation device has them."""
+        """Points along the middle of the carriageway, metres off, as navigation devices know it."""
         path = self.path
         s = self.along + _SPACING * np.arange(1, MAX_ROUTE_POINTS + 1)
         s = s[s < path.length]

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from vla_driving.contract.scene import SceneObject
 
@@ -51,7 +52,7 @@ class Radar:
         )
 
 
-def _covered(item: SceneObject, front: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _covered(item: SceneObject, front: float) -> npt.NDArray[np.bool_]:
     """Which bearings an object takes up, seen from the sensor."""
     c, s = math.cos(item.heading), math.sin(item.heading)
     angles = [
@@ -60,7 +61,7 @@ def _covered(item: SceneObject, front: float) -> np.ndarray[tuple[int], np.dtype
     ]
     if max(angles) - min(angles) > math.pi:  # behind the sensor, or around it
         return np.zeros(len(_BEARINGS), bool)
-    covered: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
-        (_BEARINGS >= min(angles)) & (_BEARINGS <= max(angles))
-    )
+    first, last = np.searchsorted(_BEARINGS, (min(angles), max(angles)))
+    covered = np.zeros(len(_BEARINGS), bool)
+    covered[first:last] = True
     return covered

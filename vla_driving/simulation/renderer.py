@@ -10,6 +10,7 @@ Needs EGL and a software rasteriser (Debian: libegl1 libgl1-mesa-dri), no X serv
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -115,12 +116,12 @@ class Renderer:
             self._road.attachNewNode(self._node(_kerb_mesh(part))).setTwoSided(True)
 
     def render(self, base: FloatArray, actors: Sequence[Actor]) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) rgb8 as seen from the car whose base_link stands at `base`, (4, 4) in the map."""
+        """(H, W, 3) rgb8, seen from the car whose base_link stands at `base`, (4, 4) in the map."""
         self._place_eye(base)
         self._place_actors(actors)
         self._engine.renderFrame()
         if not self._texture.hasRamImage():
-            raise SimulatorError("the software renderer returned no image (EGL: is libgl1-mesa-dri there?)")
+            raise SimulatorError("the software renderer gave no image: is libgl1-mesa-dri there?")
         k, w, h = self._scale, self.camera.width, self.camera.height
         raw = np.frombuffer(self._texture.getRamImage(), np.uint8).reshape(h * k, w * k, -1)
         wide = raw[::-1, :, 2::-1]
@@ -155,7 +156,8 @@ class Renderer:
         # panda3d's camera looks along y with x right and z up.
         panda_from_optical = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
         rotation = base[:3, :3] @ (panda_from_optical @ optical_from_base).T
-        position = base[:3, :3] @ np.array([camera.mount.x, camera.mount.y, camera.mount.z]) + base[:3, 3]
+        mount = np.array([camera.mount.x, camera.mount.y, camera.mount.z])
+        position = base[:3, :3] @ mount + base[:3, 3]
         matrix = np.eye(4)
         matrix[:3, :3] = rotation.T
         matrix[3, :3] = position
@@ -301,7 +303,7 @@ def _strip_triangles(counts: Sequence[int]) -> npt.NDArray[np.uint32]:
     first = 0
     for n in counts:
         k = first + 2 * np.arange(n - 1)
-        parts.append(np.concatenate([np.stack([k, k + 1, k + 2], 1), np.stack([k + 1, k + 3, k + 2], 1)]))
+        parts.append(np.stack([k, k + 1, k + 2, k + 1, k + 3, k + 2], 1).reshape(-1, 3))
         first += 2 * n
     return np.concatenate(parts).astype(np.uint32)
 
@@ -349,7 +351,9 @@ def _grass_mesh(surfaces: Surfaces) -> Mesh:
     a, b, c, d = grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]
     triangles = np.concatenate([np.stack(t, -1).reshape(-1, 3) for t in ((a, b, c), (a, c, d))])
     far = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 3000.0 + (low + high) / 2.0
-    xyz = np.column_stack([np.append(gx, far[:, 0]), np.append(gy, far[:, 1]), np.zeros(gx.size + 4)])
+    xyz = np.column_stack([
+        np.append(gx, far[:, 0]), np.append(gy, far[:, 1]), np.zeros(gx.size + 4),
+    ])
     outer = gx.size + np.array([[0, 1, 2], [0, 2, 3]])
     colours = _srgb(_GRASS, np.append(shade, np.ones(4)))
     return _mesh(xyz, colours, np.concatenate([outer, triangles]))
@@ -361,7 +365,7 @@ def _sky_mesh(segments: int = 24) -> Mesh:
     radius = 0.8 * _FAR
     rings = [(-0.20, _HAZE), (0.0, _HAZE), (0.35, _ZENITH), (1.4, _ZENITH)]
     xyz, colours, counts = [], [], []
-    for (low, c0), (high, c1) in zip(rings[:-1], rings[1:], strict=True):
+    for (low, c0), (high, c1) in itertools.pairwise(rings):
         ring = []
         for elevation in (low, high):
             ring.append(np.column_stack([

@@ -5,6 +5,7 @@ All positions are in the map frame: MetaDrive's x and its mirrored y (x forward,
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +50,8 @@ class Surfaces:
 def lane_points(lane: Any, s: npt.ArrayLike, lateral: npt.ArrayLike) -> FloatArray:
     """(N, 2) map points at `s` m along a MetaDrive lane and `lateral` m to its left."""
     along, aside = np.broadcast_arrays(np.asarray(s, float), np.asarray(lateral, float))
-    points = [lane.position(float(a), -float(b)) for a, b in zip(along.ravel(), aside.ravel(), strict=True)]
+    pairs = zip(along.ravel().tolist(), aside.ravel().tolist(), strict=True)
+    points = [lane.position(a, -b) for a, b in pairs]
     return np.array([(p[0], -p[1]) for p in points])
 
 
@@ -68,7 +70,7 @@ def surfaces(road_map: Any) -> Surfaces:
     """Asphalt, lines and pavements of all blocks of a MetaDrive map."""
     result = Surfaces()
     for block in road_map.blocks:
-        for start, ends in block.block_network.graph.items():
+        for ends in block.block_network.graph.values():
             for end, lanes in ends.items():
                 forward = not end.startswith("-")
                 for index, lane in enumerate(lanes):
@@ -110,9 +112,10 @@ def _ribbon(lane: Any, s: FloatArray, left: float, right: float) -> Ribbon:
 class LanePath:
     """Centre of one lane and of those it leads to, from its start to the goal, every metre.
 
-    It runs over lane `lanes[k]` of road `first_road + k`. `s` m; `x`, `y` m; `heading` rad,
-    without jumps; `curvature` 1/m, left positive; `half_width` m; `edge_left`, `edge_right`: m from the centre
-    to the borders of the carriageway; `marked_left`, `marked_right`: whether a line is painted.
+    It runs over lane `lanes[k]` of road `first_road + k`, which starts at `road_starts[k]` m.
+    `s`, `x`, `y` m; `heading` rad, without jumps; `curvature` 1/m, left positive; `half_width` m;
+    `edge_left`, `edge_right`: m from the centre to the borders of the carriageway; `marked_left`,
+    `marked_right`: whether a line is painted.
     """
 
     first_road: int
@@ -178,7 +181,7 @@ class RouteMap:
         graph = road_map.road_network.graph
         self.nodes = tuple(nodes)
         self.lanes: list[list[Any]] = [
-            list(graph[a][b]) for a, b in zip(nodes[:-1], nodes[1:], strict=True)
+            list(graph[a][b]) for a, b in itertools.pairwise(nodes)
         ]
         lengths = [float(np.mean([lane.length for lane in road])) for road in self.lanes]
         self.starts: FloatArray = np.concatenate([[0.0], np.cumsum(lengths)])
@@ -187,7 +190,7 @@ class RouteMap:
         self._paths: list[LanePath] = []
 
     def locate(self, x: float, y: float, road: int) -> tuple[int, int, float, float]:
-        """Road, lane, metres along and to the left of that lane's centre, searched from `road` on."""
+        """Road, lane, m along and to the left of that lane's centre, searched from `road` on."""
         best: tuple[float, int, int, float, float] | None = None
         for i in range(max(0, road - 1), min(len(self.lanes), road + 3)):
             for j, lane in enumerate(self.lanes[i]):
@@ -250,7 +253,8 @@ def _follow(roads: list[list[Any]], road: int, lane_index: int) -> LanePath:
     table, road_of = table[keep], road_of[keep]
     s_all = np.append(0.0, np.cumsum(np.hypot(*np.diff(table[:, :2], axis=0).T)))
     # The direction of the points themselves: it turns where one lane is left for another.
-    heading = np.unwrap(np.arctan2(np.gradient(table[:, 1], s_all), np.gradient(table[:, 0], s_all)))
+    dx, dy = (np.gradient(table[:, k], s_all) for k in (0, 1))
+    heading = np.unwrap(np.arctan2(dy, dx))
     return LanePath(
         first_road=road, lanes=tuple(taken),
         road_starts=s_all[np.searchsorted(road_of, np.arange(len(pieces)))],

@@ -69,10 +69,10 @@ class DriverScript:
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What is wrong with the camera's pictures from a time on. Hook: the node applies them."""
+    """What is wrong with the camera's frames for a while."""
 
-    kind: str = choice("none")
-    start: float = quantity("s", 0.0, 3600.0)
+    kind: str = choice("missing", "frozen", "dark", "overexposed", "covered", "blurred")
+    start: float = quantity("s", 0.0, 3600.0, "simulated time")
     duration: float = quantity("s", 0.0, 3600.0)
 
 
@@ -108,7 +108,7 @@ class Scenario:
             )
 
     def replace(self, **changes: Any) -> Scenario:
-        """The same scenario with other values; they are checked as far as a file's text would be."""
+        """The same scenario with other values; their ranges are not checked again."""
         return dataclasses.replace(self, **changes)
 
 

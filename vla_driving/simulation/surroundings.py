@@ -94,16 +94,25 @@ class Surroundings:
 
     def bodies(self) -> list[Body]:
         """Everybody and everything now, in the map."""
-        present = self._engine.get_objects()
-        cars = [_car(f"car {i}", v) for i, v in enumerate(self._traffic) if v.id in present]
+        cars = [_car(f"car {i}", v) for i, v in self._present()]
+        return cars + [thing.body() for thing in self._placed]
+
+    def _present(self) -> list[tuple[int, Any]]:
+        there = self._engine.get_objects()
+        return [(i, v) for i, v in enumerate(self._traffic) if v.id in there]
+
+    def _close_to(self, ego: Motion) -> list[Body]:
+        cars = [
+            _car(f"car {i}", v) for i, v in self._present()
+            if abs(v.origin.getX() - ego.x) + abs(v.origin.getY() - ego.y) < _NEAR
+        ]
         return cars + [thing.body() for thing in self._placed]
 
     def touching(self, ego: Motion, length: float, width: float, centre: float) -> set[str]:
         """Keys of what meets the car's footprint, which is centred `centre` m before base_link."""
         return {
-            body.key for body in self.bodies()
-            if abs(body.x - ego.x) + abs(body.y - ego.y) < _NEAR
-            and overlapping(body.seen_from(ego), length, width, centre)
+            body.key for body in self._close_to(ego)
+            if overlapping(body.seen_from(ego), length, width, centre)
         }
 
 
@@ -187,8 +196,8 @@ def _put_down(
     start, station = progress.path, progress.along
     if station + wish.distance > start.length:
         raise SimulatorError(
-            f"scenario {scenario}: objects[{i}]: distance: {wish.distance} is beyond the end of the "
-            f"route, {start.length - station:.0f} m ahead of the start"
+            f"scenario {scenario}: objects[{i}]: distance: {wish.distance} is beyond the end of "
+            f"the route, {start.length - station:.0f} m ahead of the start"
         )
     x, y, heading = start.point(station + wish.distance, wish.lateral)
     thing = Placed(f"placed {i}", wish, x, y, heading)

@@ -65,7 +65,9 @@ def to_base(
     return c * dx + s * dy, -s * dx + c * dy
 
 
-def lane_lines(path: LanePath, station: float, base: tuple[float, float, float]) -> tuple[LaneLine, ...]:
+def lane_lines(
+    path: LanePath, station: float, base: tuple[float, float, float]
+) -> tuple[LaneLine, ...]:
     """Lines of the ego lane and borders of the carriageway on ahead, as far as they are painted."""
     first, last = np.searchsorted(path.s, (station - BEHIND, station + LINE_AHEAD))
     k = np.arange(first, last, LINE_STEP)
