@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from vla_driving.contract.clock import SECOND, Nanoseconds, age_s
+from vla_driving.contract.clock import Nanoseconds, age_s, nanoseconds
 from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.plan import Plan
 from vla_driving.contract.scene import ObjectList
@@ -17,7 +17,7 @@ from vla_driving.contract.trajectory import PERIOD_S, Trajectory
 from vla_driving.safety.candidates import Batch, batch
 from vla_driving.safety.checks import CANDIDATE_CHECKS
 from vla_driving.safety.checks.table import Candidates, Limits
-from vla_driving.safety.judge import CandidateJudge, Judgement, Outcome
+from vla_driving.safety.judge import CandidateJudge, Outcome
 from vla_driving.safety.lanes import departures
 from vla_driving.safety.obstacles import (
     NOWHERE_M,
@@ -48,6 +48,18 @@ class Approved:
     level: Level
 
 
+@dataclass(frozen=True, eq=False)
+class _Option:
+    """A candidate and what its checks ask for: all of them, and those made only at approval."""
+
+    level: Level
+    level_at_approval: Level
+    index: int
+    path: Paths
+    near: Approach
+    outcomes: tuple[Outcome, ...]
+
+
 class World:
     """The objects known now: the model's scene and the independent sensor's list."""
 
@@ -56,6 +68,7 @@ class World:
         self._motion = motion
         self.scene = no_objects(0)
         self.sensor = no_objects(0)
+        self._framed: dict[int, tuple[Objects, Nanoseconds, Objects]] = {}
 
     def see_plan(self, plan: Plan) -> None:
         """Take over the scene of a plan."""
@@ -76,13 +89,13 @@ class World:
     ) -> Approach:
         """Scene's and sensor's objects against paths in base_link at `stamp_ns`."""
         return approach(
-            paths, self._in_frame(self.scene, stamp_ns), self._in_frame(self.sensor, stamp_ns),
-            stamp_ns, now_ns, speed, self._limits.vehicle, self._limits.settings.world,
+            paths, *self._both(stamp_ns), stamp_ns, now_ns, speed, self._limits.vehicle,
+            self._limits.settings.world,
         )
 
     def unseen(self, paths: Paths, stamp_ns: Nanoseconds) -> float | None:
         """Distance to the nearest sensor object on a path that the scene does not hold, m."""
-        sensor, scene = self._in_frame(self.sensor, stamp_ns), self._in_frame(self.scene, stamp_ns)
+        scene, sensor = self._both(stamp_ns)
         if not len(sensor):
             return None
         s, d, _ = paths.project(sensor.vectors)
@@ -93,12 +106,21 @@ class World:
         lost = on_path[apart > sensor.halves.sum(axis=0)[on_path] + _SAME_OBJECT]
         return float(s[0][lost].min()) if len(lost) else None
 
-    def _in_frame(self, items: Objects, stamp_ns: Nanoseconds) -> Objects:
+    def _both(self, stamp_ns: Nanoseconds) -> tuple[Objects, Objects]:
+        return self._in_frame(0, self.scene, stamp_ns), self._in_frame(1, self.sensor, stamp_ns)
+
+    def _in_frame(self, slot: int, items: Objects, stamp_ns: Nanoseconds) -> Objects:
+        """Objects in base_link at an instant; the last answer is kept for each of the two lists."""
         if items.stamp_ns == stamp_ns or not len(items):
             return items
+        known = self._framed.get(slot)
+        if known is not None and known[0] is items and known[1] == stamp_ns:
+            return known[2]
         change = self._motion.change(items.stamp_ns, stamp_ns)
         # Without a history both frames are taken as one: better a rough place than none.
-        return items if change is None else moved(items, change)
+        framed = items if change is None else moved(items, change)
+        self._framed[slot] = (items, stamp_ns, framed)
+        return framed
 
 
 class Approval:
@@ -113,8 +135,7 @@ class Approval:
         self._unsafe_ns: Nanoseconds | None = None
         self.world = World(limits, motion)
         self.approved: Approved | None = None
-        self.judgement: Judgement | None = None
-        self.chosen: int | None = None
+        self.refused = False
         self._first: tuple[Outcome, ...] = ()
         self._live: dict[str, Outcome] = {}
         self._now: tuple[Nanoseconds, Approach] | None = None
@@ -124,31 +145,53 @@ class Approval:
     def clear(self) -> None:
         """Forget all, after a jump of the clock."""
         self.world.clear()
-        self.approved = self._before = self.judgement = self.chosen = None
+        self.approved = self._before = None
+        self.refused = False
         self._first, self._live, self._now = (), {}, None
         self._unsafe_ns = self.unseen_m = None
 
     def consider(self, plan: Plan, speed: float, now_ns: Nanoseconds) -> None:
-        """Judge a plan's candidates, best first, and approve the first that passes."""
+        """Judge a plan and approve its best candidate; the others only where that one fails.
+
+        A candidate without a failure comes before one that may be driven with caps; among equals
+        the plan's own order holds.
+        """
         self.world.see_plan(plan)
         proposed = batch(plan.stamp_ns, plan.candidates)
-        paths = Paths(_numbers(proposed))
-        candidates = self._candidates(plan, proposed, paths, speed, now_ns)
-        self.judgement = self._judge.judge(candidates)
-        self.chosen = self.judgement.choice()
-        self._first = self.judgement.outcomes(self.chosen or 0)
-        self._before = proposed.only(0)
-        if self.chosen is None:
-            return
-        self._now = (now_ns, candidates.near.only(self.chosen))
-        only, its_path = proposed.only(self.chosen), paths.only(self.chosen)
-        self.unseen_m = self.world.unseen(its_path, plan.stamp_ns)
-        longest_ns = plan.stamp_ns + round(self._limits.settings.inputs.plan_max_age * SECOND)
-        self.approved = Approved(
-            plan, plan.candidates[self.chosen], only, its_path,
-            min(plan.valid_until_ns, longest_ns),
-            self.judgement.reaction(self.chosen, unless=_every_step()),
+        options = [self._judged(plan, proposed.part(0, 1), 0, speed, now_ns)]
+        if options[0].level > Level.NOMINAL and len(proposed) > 1:
+            others = self._judged(plan, proposed.part(1, len(proposed)), 1, speed, now_ns)
+            options.append(others)
+        chosen = min(options, key=lambda option: option.level)
+        self.refused = chosen.level > Level.DEGRADED
+        self._first = (options[0] if self.refused else chosen).outcomes
+        self._before = proposed.part(0, 1)
+        if not self.refused:
+            self._approve(plan, proposed, chosen, now_ns)
+
+    def _judged(
+        self, plan: Plan, part: Batch, offset: int, speed: float, now_ns: Nanoseconds
+    ) -> _Option:
+        """The best of some candidates of a plan; `offset` is the place of the first of them."""
+        paths = Paths(_numbers(part))
+        candidates = self._candidates(plan, part, paths, speed, now_ns)
+        judgement = self._judge.judge(candidates)
+        index = judgement.best()
+        return _Option(
+            judgement.reaction(index), judgement.reaction_at_approval(index), offset + index,
+            paths.only(index), candidates.near.only(index), judgement.outcomes(index),
         )
+
+    def _approve(
+        self, plan: Plan, proposed: Batch, chosen: _Option, now_ns: Nanoseconds
+    ) -> None:
+        longest_ns = plan.stamp_ns + nanoseconds(self._limits.settings.inputs.plan_max_age)
+        self.approved = Approved(
+            plan, plan.candidates[chosen.index], proposed.part(chosen.index, chosen.index + 1),
+            chosen.path, min(plan.valid_until_ns, longest_ns), chosen.level_at_approval,
+        )
+        self.unseen_m = self.world.unseen(chosen.path, plan.stamp_ns)
+        self._now = (now_ns, chosen.near)
         self._unsafe_ns = None
 
     def follow(self, speed: float, now_ns: Nanoseconds) -> Level:
@@ -209,9 +252,9 @@ class Approval:
         if found is not None and found.reaction >= Level.MINIMAL_RISK:
             return found
         if len(others) < len(counting):
-            refused = worst(self._first) if self.chosen is None else None
+            refused = worst(self._first) if self.refused else None
             return refused or next(o for o in counting if o.check.name == "plan_validity")
-        return found or (worst(self._first) if self.chosen is not None else None)
+        return found or (None if self.refused else worst(self._first))
 
     def is_free(self, trajectory: Trajectory, stamp_ns: Nanoseconds, now_ns: Nanoseconds) -> bool:
         """Whether a trajectory of the monitor touches nothing within the horizon."""
@@ -272,10 +315,6 @@ class Approval:
         inside = (new_x >= x[0]) & (new_x <= x[-1])
         off = np.where(inside, np.abs(new_y - old_y), 0.0).max(axis=1, initial=0.0)
         return np.where(np.isnan(new_y).any(axis=1), np.nan, off)
-
-
-def _every_step() -> tuple[str, ...]:
-    return tuple(check.name for check in _ALWAYS)
 
 
 def _numbers(proposed: Batch) -> Batch:

@@ -36,9 +36,9 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
-    def only(self, index: int) -> Batch:
-        """The candidate at `index` alone."""
-        at = slice(index, index + 1)
+    def part(self, first: int, last: int) -> Batch:
+        """The candidates from `first` to before `last`."""
+        at = slice(first, last)
         return Batch(
             self.stamp_ns, self.time[at], self.x[at], self.y[at], self.heading[at],
             self.speed[at], self.acceleration[at], self.curvature[at],

@@ -105,41 +105,42 @@ def _broken(name: str, error: Exception) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """Values and failures of K checks on C candidates: (K, C) each."""
+    """Values and failures of K checks on C candidates: (K, C) each.
+
+    `reactions` is (K, C): what each check asks for, 0 where it passes.
+    """
 
     checks: tuple[CandidateCheck, ...]
     limits: tuple[float, ...]
     values: npt.NDArray[np.float64]
+    reactions: npt.NDArray[np.int64]
     failed: npt.NDArray[np.bool_]
     broken: dict[str, str]
 
-    def reaction(self, candidate: int, *, unless: tuple[str, ...] = ()) -> Level:
-        """Highest reaction that a candidate's failures ask for, those named in `unless` apart."""
-        failing = (self.checks[k] for k in np.flatnonzero(self.failed[:, candidate]))
-        reactions = (check.reaction for check in failing if check.name not in unless)
-        return max(reactions, default=Level.NOMINAL)
+    def reaction(self, candidate: int) -> Level:
+        """Highest reaction that a candidate's failures ask for."""
+        return Level(int(self.reactions[:, candidate].max()))
 
-    def choice(self) -> int | None:
-        """First candidate without a failure, else the first to be approved with caps, else None."""
-        reactions = [self.reaction(candidate) for candidate in range(self.values.shape[1])]
-        for highest in (Level.NOMINAL, Level.DEGRADED):
-            for candidate, reaction in enumerate(reactions):
-                if reaction <= highest:
-                    return candidate
-        return None
+    def reaction_at_approval(self, candidate: int) -> Level:
+        """The same, of the checks that are not made again in every step."""
+        once = [k for k, check in enumerate(self.checks) if not check.always]
+        return Level(int(self.reactions[once, candidate].max(initial=0)))
+
+    def best(self) -> int:
+        """The candidate whose failures ask for least; the first of equals."""
+        return int(self.reactions.max(axis=0).argmin())
 
     def outcomes(self, candidate: int) -> tuple[Outcome, ...]:
         """Outcomes of one candidate in the order of the table."""
+        values, failed = self.values[:, candidate].tolist(), self.failed[:, candidate].tolist()
         return tuple(
             Outcome(
-                check,
-                Verdict.FAIL if self.failed[k, candidate] else Verdict.PASS,
-                float(self.values[k, candidate]),
-                self.limits[k],
-                self.broken.get(check.name),
-                bool(self.failed[k, candidate]),
+                check, Verdict.FAIL if bad else Verdict.PASS, value, limit,
+                self.broken.get(check.name), bad,
             )
-            for k, check in enumerate(self.checks)
+            for check, limit, value, bad in zip(
+                self.checks, self.limits, values, failed, strict=True
+            )
         )
 
 
@@ -151,6 +152,7 @@ class CandidateJudge:
         self._limits = tuple(check.limit(limits) for check in checks)
         self._column = np.array(self._limits)[:, None]
         self._at_least = np.array([check.at_least for check in checks])[:, None]
+        self._reaction = np.array([int(check.reaction) for check in checks])[:, None]
 
     def judge(self, candidates: Candidates) -> Judgement:
         """Values of every check for every candidate; NaN where a check is broken."""
@@ -165,4 +167,6 @@ class CandidateJudge:
                     values[k] = np.nan
                     broken[check.name] = _broken(check.name, error)
             good = np.where(self._at_least, values >= self._column, values <= self._column)
-        return Judgement(self._checks, self._limits, values, ~good, broken)
+        return Judgement(
+            self._checks, self._limits, values, np.where(good, 0, self._reaction), ~good, broken
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -55,7 +57,9 @@ def _usable(line: LaneLine, min_probability: float) -> bool:
     x, y = line.x[:MAX_LINE_POINTS], line.y[:MAX_LINE_POINTS]
     if len(x) < 2 or len(x) != len(y):
         return False
-    return bool(np.isfinite(x).all() and np.isfinite(y).all() and (np.diff(x) > 0).all())
+    # The comparison holds for no NaN, and a sum is finite where all its parts are.
+    increasing = bool((x[1:] > x[:-1]).all()) and math.isfinite(float(x[0] - x[-1]))
+    return increasing and math.isfinite(float(np.abs(y).sum()))
 
 
 def _outline(

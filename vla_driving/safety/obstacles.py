@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,10 @@ from vla_driving.safety.candidates import Batch
 from vla_driving.safety.settings import WorldSettings
 
 FloatArray = npt.NDArray[np.float32]
+
+_NUMBERS = attrgetter(
+    "probability", "x", "y", "heading", "velocity_x", "velocity_y", "length", "width"
+)
 
 NEVER_S = 99.0
 """Time to collision where there is none, s."""
@@ -64,13 +69,7 @@ def objects(
     stamp_ns: Nanoseconds, listed: tuple[SceneObject, ...], min_probability: float
 ) -> Objects:
     """Arrays of the likely and finite objects, at most the nearest `MAX_OBJECTS`."""
-    table = np.array(
-        [
-            (o.probability, o.x, o.y, o.heading, o.velocity_x, o.velocity_y, o.length, o.width)
-            for o in listed
-        ],
-        np.float32,
-    ).reshape(-1, 8)
+    table = np.array([*map(_NUMBERS, listed)], np.float32).reshape(-1, 8)
     finite = np.isfinite(table).all(axis=1)
     kept = table[finite & (table[:, 0] >= min_probability)]
     if len(kept) > MAX_OBJECTS:
