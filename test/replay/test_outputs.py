@@ -17,13 +17,20 @@ from test_summary import MODEL, rates
 
 from vla_driving.contract.cameras import Camera
 from vla_driving.contract.plan import PlanSource
+from vla_driving.contract.trajectory import integrate
 from vla_driving.contract.vehicle import load_vehicle
 from vla_driving.replay import canvas
 from vla_driving.replay.charts import Band, band_chart, histogram, line_chart, path_map
 from vla_driving.replay.drive import Drive, Window, load_drive
 from vla_driving.replay.moments import Moment, moments, picture_topic
 from vla_driving.replay.outputs import Outputs, Source, demo_outputs
-from vla_driving.replay.scene_view import SceneView, intent_colour, ribbon_colour, scaled
+from vla_driving.replay.scene_view import (
+    SceneView,
+    intent_colour,
+    ribbon_colour,
+    scaled,
+    smooth,
+)
 from vla_driving.replay.summary import drive_window
 from vla_driving.replay.video import HEIGHT, WIDTH, Painter
 
@@ -225,6 +232,26 @@ def test_the_ribbon_lies_on_the_trajectory_as_wide_as_the_car(bag: Path) -> None
         assert changed(moment, (x, y, 0.0))
         assert changed(moment, (x, y + 0.8, 0.0)) and changed(moment, (x, y - 0.8, 0.0))
         assert not changed(moment, (x, y + 1.5, 0.0)) and not changed(moment, (x, y - 1.5, 0.0))
+
+
+def test_a_trajectory_that_ends_at_rest_has_a_stop_line_there(bag: Path) -> None:
+    moment = bare(bag)
+    assert moment.approved is not None
+    stop = integrate(8.0, np.full(64, -3.0), np.zeros(64))
+    approved = dataclasses.replace(moment.approved, trajectory=stop)
+    drawn = painted(dataclasses.replace(moment, approved=approved))
+    (x, y), = np.rint(big_camera().project([[float(stop.x[-1]), 0.4, 0.0]])[0]).astype(int)
+    red, green, blue = drawn[y, x].astype(int)
+    assert red > 180 and green < 120 and blue < 120
+
+
+def test_a_smoothed_line_passes_through_its_points() -> None:
+    x = np.array([0.0, 3.0, 10.0, 30.0])
+    y = np.array([1.0, 1.5, 1.0, -4.0])
+    fine_x, fine_y = smooth(x, y, 0.5)
+    assert np.allclose(np.interp(x, fine_x, fine_y), y, atol=0.02)
+    assert np.abs(np.diff(fine_y, 2)).max() < 0.2
+    assert [list(v) for v in smooth([0.0, 1.0], [0.0, 1.0])] == [[0.0, 1.0], [0.0, 1.0]]
 
 
 def test_nothing_is_drawn_of_a_plan_to_hold(bag: Path) -> None:

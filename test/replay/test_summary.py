@@ -95,6 +95,13 @@ def test_levels_checks_and_faults_have_their_seconds(write: Write) -> None:
     assert summary["checks"] == {"lane_position": {"WARN": 1.5}}
     (fault,) = summary["faults"]
     assert (fault["name"], fault["count"], fault["first_s"]) == ("lane_lost", 2, 1.0)
+    assert summary["faults_before"] == []
+
+
+def test_faults_before_the_engagement_stand_apart(write: Write) -> None:
+    _, _, summary = figures(write(Script(duration=3.0, degraded=(0.4, 2.0))))
+    assert [f["first_s"] for f in summary["faults_before"]] == [0.4]
+    assert [(f["count"], f["first_s"]) for f in summary["faults"]] == [(1, 1.0)]
 
 
 def test_without_a_simulator_the_distance_comes_from_the_speed(write: Write) -> None:

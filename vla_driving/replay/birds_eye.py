@@ -17,7 +17,9 @@ from vla_driving.replay.scene_view import (
     CLASS_COLOURS,
     LEAST_PROBABILITY,
     ROAD_EDGES,
+    rectangle,
     ribbon_colour,
+    smooth,
 )
 
 RINGS_M = (20.0, 40.0)
@@ -40,7 +42,7 @@ class BirdsEye:
         for line in plan.lane_lines if plan else ():
             if line.probability >= LEAST_PROBABILITY and len(line.x) > 1:
                 mask = canvas.line_mask(
-                    inset.shape, [self._pixels(line.x, line.y)], 1,
+                    inset.shape, [self._pixels(*smooth(line.x, line.y))], 1,
                     int(230 * min(1.0, line.probability)),
                 )
                 canvas.blend(inset, mask, canvas.RED if line.kind in ROAD_EDGES else canvas.CYAN)
@@ -90,7 +92,7 @@ class BirdsEye:
         canvas.blend(inset, canvas.line_mask(inset.shape, [path], 2, 240), colour)
 
     def _outline(self, box: SceneObject) -> canvas.Points:
-        return self._pixels(*_corners(box.x, box.y, box.heading, box.length, box.width).T)
+        return self._pixels(*rectangle(box.x, box.y, box.heading, box.length, box.width).T)
 
     def _box(self, inset: Image, found: SceneObject) -> None:
         mask = canvas.polygon_mask(inset.shape, [self._outline(found)], 210)
@@ -107,18 +109,9 @@ class BirdsEye:
 
     def _car(self, inset: Image) -> None:
         car = self.vehicle
-        body = _corners(car.centre_offset, 0.0, 0.0, car.length, car.width)
+        body = rectangle(car.centre_offset, 0.0, 0.0, car.length, car.width)
         outline = self._pixels(*body.T)
         canvas.blend(inset, canvas.polygon_mask(inset.shape, [outline]), canvas.WHITE)
-        glass = _corners(car.centre_offset + 0.1 * car.length, 0.0, 0.0, 0.18 * car.length,
+        glass = rectangle(car.centre_offset + 0.1 * car.length, 0.0, 0.0, 0.18 * car.length,
                          0.8 * car.width)
         canvas.blend(inset, canvas.polygon_mask(inset.shape, [self._pixels(*glass.T)]), canvas.DARK)
-
-
-def _corners(
-    x: float, y: float, heading: float, length: float, width: float
-) -> npt.NDArray[np.float64]:
-    """(4, 2) corners of a rectangle on the ground, m."""
-    cos, sin = np.cos(heading), np.sin(heading)
-    half = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [length / 2, width / 2]
-    return half @ np.array([[cos, sin], [-sin, cos]]) + [x, y]

@@ -36,6 +36,8 @@ ALERT_COLOURS: dict[Alert, Colour] = {
     Alert.CRITICAL: canvas.RED,
 }
 MARGIN = 20
+IN_TWO_SECONDS = 19
+"""Point of a trajectory."""
 
 
 def draw_hud(image: Image, moment: Moment, instruments_left: int, instruments_width: int) -> None:
@@ -74,7 +76,7 @@ def _speed(image: Image, moment: Moment) -> None:
     canvas.text(image, "km/h", MARGIN + width + 8, 52, 18, (205, 212, 222))
     approved = moment.approved
     if approved is not None and approved.engaged and state is not None:
-        target = float(approved.trajectory.speed[19]) * 3.6
+        target = float(approved.trajectory.speed[IN_TWO_SECONDS]) * 3.6
         canvas.text(image, f"in 2 s: {target:.0f}", MARGIN + 2, 88, 16, (205, 212, 222))
 
 
@@ -127,8 +129,8 @@ def _instruments(image: Image, moment: Moment, left: int, width: int) -> None:
     wanted = command.acceleration if command and command.engaged else None
     _acceleration(image, left + 16, top + 96, width - 32, acceleration, wanted)
     latency = "--" if moment.latency_ms is None else f"{moment.latency_ms:.0f} ms"
-    canvas.text(image, "frame to command", left + 16, top + 121, 13, canvas.GREY)
-    canvas.text(image, latency, left + width - 16, top + 119, 15, canvas.WHITE, "right")
+    canvas.text(image, "frame to command", left + 16, top + 122, 12, canvas.GREY)
+    canvas.text(image, latency, left + width - 16, top + 120, 14, canvas.WHITE, "right")
 
 
 STEERING_RATIO = 15.0

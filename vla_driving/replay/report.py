@@ -238,6 +238,16 @@ def _faults(summary: Summary, problems: Sequence[str]) -> str:
             '<h2 style="margin-top:18px">Checks that did not pass all the time</h2>'
             f'<div class="wide"><table>{checks}</table></div>'
         )
+    if summary["faults_before"]:
+        lines = "".join(
+            f"<li><b>{escape(f['name'])}</b> {escape(f['text'])}</li>"
+            for f in summary["faults_before"]
+        )
+        count = len(summary["faults_before"])
+        content += (
+            f'<details style="margin-top:14px"><summary>{count} before the car engaged</summary>'
+            f"<ul>{lines}</ul></details>"
+        )
     if problems:
         lines = "".join(f"<li>{escape(line)}</li>" for line in problems[:20])
         content += f'<h2 style="margin-top:18px">Met while reading the bag</h2><ul>{lines}</ul>'

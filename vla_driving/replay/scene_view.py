@@ -20,6 +20,7 @@ from vla_driving.replay.moments import Moment
 NEAREST_M = 0.6
 """Ground nearer than this before the lens is not drawn."""
 LEAST_PROBABILITY = 0.3
+STOP_LINE_M = 0.25
 ROAD_EDGES = (LaneLineKind.ROAD_EDGE_LEFT, LaneLineKind.ROAD_EDGE_RIGHT)
 
 CLASS_COLOURS: dict[ObjectClass, Colour] = {
@@ -117,6 +118,16 @@ class SceneView:
         canvas.blend(image, _times(borders, fade * 0.95), colour)
         centre = canvas.line_mask(image.shape, [0.5 * (left + right)], 1)
         canvas.blend(image, _times(centre, fade * 0.5), canvas.WHITE)
+        if trajectory.speed[-1] < 0.1:
+            self._stop_line(image, trajectory)
+
+    def _stop_line(self, image: Image, trajectory: Trajectory) -> None:
+        """A bar on the road where the trajectory comes to rest."""
+        x, y = float(trajectory.x[-1]), float(trajectory.y[-1])
+        corners = rectangle(x, y, float(trajectory.heading[-1]), STOP_LINE_M, self.car_width)
+        if corners[:, 0].min() > self.camera.mount.x + NEAREST_M:
+            bar = canvas.polygon_mask(image.shape, [self._ground(*corners.T)], 230)
+            canvas.blend(image, bar, canvas.RED)
 
     def _fade(self, height: int, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """(height, 1) opacity: full near the car, fading towards the end of the ribbon."""
@@ -139,7 +150,7 @@ class SceneView:
             for line in lines:
                 sides = None
                 if (line.kind in ROAD_EDGES) == edge and line.probability >= LEAST_PROBABILITY:
-                    sides = self._strip(line.x, line.y, half_width)
+                    sides = self._strip(*smooth(line.x, line.y), half_width)
                 if sides is not None:
                     outline = np.concatenate([sides[0], sides[1][::-1]])
                     canvas.add_polygon(mask, outline, int(235 * min(1.0, line.probability)))
@@ -203,11 +214,36 @@ def tag(image: Image, words: str, x: float, bottom: float, colour: Colour) -> No
 
 def _box_corners(found: SceneObject) -> npt.NDArray[np.float64]:
     """(8, 3) corners in base_link: the four on the ground, then those above them."""
-    cos, sin = np.cos(found.heading), np.sin(found.heading)
-    half = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [found.length / 2, found.width / 2]
-    ground = half @ np.array([[cos, sin], [-sin, cos]]) + [found.x, found.y]
+    ground = rectangle(found.x, found.y, found.heading, found.length, found.width)
     height = found.height if found.height > 0 else 1.5
     return np.concatenate([np.insert(ground, 2, 0.0, 1), np.insert(ground, 2, height, 1)])
+
+
+def rectangle(
+    x: float, y: float, heading: float, length: float, width: float
+) -> npt.NDArray[np.float64]:
+    """(4, 2) corners of a rectangle on the ground around (x, y), m."""
+    cos, sin = np.cos(heading), np.sin(heading)
+    half = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) * [length / 2, width / 2]
+    corners: npt.NDArray[np.float64] = half @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
+    return corners
+
+
+def smooth(
+    x: npt.ArrayLike, y: npt.ArrayLike, step: float = 1.0
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The line every `step` m between its points, m: cubic Hermite through them, for the eye."""
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if x.size < 3 or np.any(np.diff(x) <= 0.0):
+        return x, y
+    slope = np.gradient(y, x)
+    fine = np.append(np.arange(x[0], x[-1], step), x[-1])
+    at = np.clip(np.searchsorted(x, fine, "right") - 1, 0, x.size - 2)
+    width = x[at + 1] - x[at]
+    t = (fine - x[at]) / width
+    start = y[at] * (1 + 2 * t) * (1 - t) ** 2 + slope[at] * width * t * (1 - t) ** 2
+    end = y[at + 1] * t**2 * (3 - 2 * t) + slope[at + 1] * width * t**2 * (t - 1)
+    return fine, start + end
 
 
 def _times(mask: canvas.Mask, opacity: npt.NDArray[np.float64]) -> canvas.Mask:

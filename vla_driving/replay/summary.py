@@ -1,7 +1,7 @@
 """Figures of a drive, each defined here and in docs/replay.md, and the targets they are held to.
 
 Times: a message's stamp is the exposure (or measurement) of its input, its arrival the time at
-which the recorder's middleware received it, on the same clock. All figures are of the window from
+which the recorder took it, on the same clock. All figures are of the window from
 the first engagement to the end of the drive (the whole bag where the car never engaged).
 """
 
@@ -86,9 +86,17 @@ def summarise(drive: Drive, window: Window, model: ModelInfo, rates: Rates) -> S
         "checks": check_seconds(drive, window),
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
         "faults": faults(drive, window),
+        "faults_before": faults(drive, before(drive, window)),
     }
     summary["targets"] = [_held_to(summary, target) for target in TARGETS]
     return summary
+
+
+def before(drive: Drive, window: Window) -> Window:
+    """What was recorded before the window: start-up, on the way to the first engagement."""
+    span = drive.span
+    start = window.start_ns if span is None else span.start_ns
+    return Window(start, window.start_ns - 1)
 
 
 def frame_stamps(drive: Drive, window: Window) -> Times:
@@ -187,14 +195,14 @@ def check_seconds(drive: Drive, window: Window) -> dict[str, dict[str, float]]:
 
 
 def faults(drive: Drive, window: Window) -> list[dict[str, Any]]:
-    """Events of the whole bag from WARNING up, by name and subject, in the order of first coming.
+    """Events of the window from WARNING up, by name and subject, in the order of first coming.
 
-    `first_s` counts from the start of the window, so what came before it is negative.
+    `first_s` counts from the start of the window, in s.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for arrived in drive.events:
         event = arrived.value
-        if event.severity < Severity.WARNING:
+        if event.severity < Severity.WARNING or not _in(window, arrived.arrival_ns):
             continue
         row = found.setdefault(
             (event.name, event.subject),
