@@ -39,6 +39,8 @@ from vla_driving.nodes.qos import profile
 
 NAME = "supervisor"
 _POLL_S = 0.1
+# Fast DDS repeats itself every 3 s; the names of idle nodes were seen after up to 3.3 s.
+_DISCOVERY_S = 3.5
 _ACTIVATE_TIMEOUT_S = 20.0
 _PATIENCE_S = 5.0
 _HEAR_S = 0.5
@@ -133,11 +135,17 @@ class Supervisor:
         self._options.check()
         self._options.log_folder.mkdir(parents=True, exist_ok=True)
         names = [process.node for process in self._processes]
+        heard_all = time.monotonic() + _DISCOVERY_S
         refuse_a_domain_in_use(self._node, self._executor, names, self._listen_s)
         surroundings = environment.child_environment(os.environ, self._options.log_folder)
         for process in self._processes:
             self._children.append(Child(process, self._options, surroundings, self._show))
         try:
+            # A second look before anything moves: some are heard late, and meanwhile ours start.
+            while time.monotonic() < heard_all:
+                self._executor.spin_once(timeout_sec=_POLL_S)
+                self._all_alive()
+            refuse_more_than(1, self._node, names)
             for child in self._children:
                 if child.process.lifecycle:
                     self._bring_up(child, CONFIGURE, child.process.configure_timeout_s)
@@ -170,8 +178,6 @@ class Supervisor:
 
     def _bring_up(self, child: Child, transition: int, timeout_s: float) -> None:
         name = child.process.node
-        # A late look: on a busy machine others may not have been heard before the start.
-        refuse_more_than(1, self._node, [name])
         if not self._lifecycle.change(name, transition, timeout_s, self._all_alive):
             # What it has said about it may still be in the pipe.
             self._executor.spin_once(timeout_sec=_POLL_S)

@@ -81,7 +81,7 @@ class PlanIntake:
         absurd = _absurd_plan(plan, now_ns, self._settings.future_tolerance)
         if absurd is not None:
             return Fault("approved_plan_invalid", *absurd)
-        # By sequence alone: a plan of the model that follows one of the fallback has an older stamp.
+        # By sequence alone: a plan of the model after one of the fallback has an older stamp.
         if self._order is not None and plan.sequence <= self._order:
             limit = self._order + 1
             return Fault("approved_plan_out_of_order", plan.sequence, limit, "", "sequence")
