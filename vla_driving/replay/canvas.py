@@ -132,7 +132,7 @@ def panel(
     """Translucent rectangle with round corners."""
     part = image[top : top + height, left : left + width]
     mask = panel_mask(height, width, radius, opacity)
-    blend(part, mask[: part.shape[0], : part.shape[1]], colour)
+    _blend_dense(part, mask[: part.shape[0], : part.shape[1]], colour)
 
 
 def text(
@@ -148,7 +148,7 @@ def text(
     x1, y1 = min(image.shape[1], left + width), min(image.shape[0], top + height)
     if x0 < x1 and y0 < y1:
         mask = glyphs[y0 - top : y1 - top, x0 - left : x1 - left]
-        blend(image[y0:y1, x0:x1], mask, colour)
+        _blend_dense(image[y0:y1, x0:x1], mask, colour)
     return width
 
 

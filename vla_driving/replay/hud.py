@@ -56,17 +56,15 @@ def draw_hud(image: Image, moment: Moment, instruments_left: int, instruments_wi
 
 def _shade(image: Image) -> None:
     """Darken the upper and lower rim, so that white words stand out on any picture."""
-    top, bottom = _rims(image.shape[0])
-    n = len(top)
-    image[:n] = (image[:n] * top >> 8).astype(np.uint8)
-    image[-n:] = (image[-n:] * bottom >> 8).astype(np.uint8)
+    top = _rim(image.shape[0] // 5, image.shape[1])
+    for part, weights in ((image[: len(top)], top), (image[-len(top) :], top[::-1])):
+        part[:] = cv2.multiply(part, weights, scale=1 / 255)
 
 
 @cache
-def _rims(height: int) -> tuple[np.ndarray, np.ndarray]:
-    ramp = np.linspace(0.45, 1.0, height // 5) ** 0.8
-    weights = (ramp * 256).astype(np.uint16)[:, None, None]
-    return weights, weights[::-1]
+def _rim(height: int, width: int) -> Image:
+    ramp = np.linspace(0.45, 1.0, height) ** 0.8 * 255
+    return np.broadcast_to(ramp[:, None, None], (height, width, 3)).astype(np.uint8)
 
 
 def _speed(image: Image, moment: Moment) -> None:

@@ -23,9 +23,10 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 .badge.good { background: var(--green); } .badge.bad { background: var(--red); }
 @media (prefers-color-scheme: dark) { .badge { color: #0e1218; } }
 .verdict ul { margin: 6px 0 0; padding-left: 20px; flex-basis: 100%; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 12px; }
 .figure { border: 1px solid var(--rule); border-radius: 10px; padding: 10px 14px; }
-.figure b { display: block; font-size: 24px; font-weight: 600; line-height: 1.25;
+.figure b { display: block; white-space: nowrap; font-size: 24px; font-weight: 600;
+  line-height: 1.25;
   font-variant-numeric: tabular-nums; }
 .figure b small { font-size: 14px; font-weight: 400; color: var(--soft); }
 .figure span { color: var(--soft); font-size: 13.5px; }
