@@ -15,15 +15,16 @@ _SILENCE_S = 1.0
 
 
 class CarWatch:
-    """Listens to the vehicle's state and the commands, by messages alone."""
+    """Listens to the vehicle's state and the commands, below `namespace` or the node's own."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, namespace: str = "") -> None:
         self._node = node
         self._heard = time.monotonic()
         self._state: Any = None
         self._command: Any = None
+        prefix = namespace.rstrip("/") + "/" if namespace else ""
         self._readers = [
-            node.create_subscription(kind, name, take, profile(BY_NAME[name].delivery))
+            node.create_subscription(kind, prefix + name, take, profile(BY_NAME[name].delivery))
             for kind, name, take in (
                 (VehicleState, "vehicle/state", self._take_state),
                 (ControlCommand, "vla/control_command", self._take_command),
