@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -145,7 +146,7 @@ def load_model(name: str, directory: Path = ASSET_DIRECTORY) -> Model | None:
     try:
         with np.load(path) as data:
             near, far = (Mesh(*(data[f"{level}_{part}"] for part in _PARTS)) for level in _LEVELS)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise AssetError(
             f"{path}: not a baked model ({error}); delete it and run "
             "python -m vla_driving.simulation.assets"

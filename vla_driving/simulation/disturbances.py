@@ -48,7 +48,8 @@ class CameraDisturbances:
 def _blurred(image: Image) -> Image:
     """Mean over 15 pixels along rows and columns: dirt or rain on the glass."""
     size = 15
-    padded = np.pad(image.astype(np.float32), ((size // 2,) * 2, (size // 2,) * 2, (0, 0)), "edge")
+    margin = (size // 2, size // 2)
+    padded = np.pad(image.astype(np.float64), (margin, margin, (0, 0)), "edge")
     for axis in (0, 1):
         total = np.cumsum(padded, axis)
         zero = np.zeros_like(np.take(total, [0], axis))

@@ -39,6 +39,7 @@ class Ego:
         self._vehicle = vehicle
         self._largest_deg = float(vehicle.max_steering)
         self._rest = np.eye(4)
+        self._held = False
         self._velocity = np.zeros(2)
         self._acceleration = np.zeros(2)
         self.motion = Motion(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -57,14 +58,23 @@ class Ego:
         """Set MetaDrive's inputs, both -1 to 1: steering (left positive), throttle or brake."""
         self._vehicle._set_action((steering, throttle))
 
-    def hold(self) -> None:
-        """Parking brake: keep the body in its place, springs free. Call before a physics step."""
+    def hold(self, on: bool) -> None:
+        """Parking brake: keep place and heading from the next physics step on; springs stay free.
+
+        MetaDrive's own brake pushes a standing car to and fro.
+        """
+        if on == self._held:
+            return
         from panda3d.core import Vec3
 
-        self._vehicle.body.setLinearVelocity(
-            Vec3(0.0, 0.0, self._vehicle.body.getLinearVelocity()[2])
-        )
-        self._vehicle.body.setAngularVelocity(Vec3(0.0, 0.0, 0.0))
+        body = self._vehicle.body
+        self._held = on
+        along = 0.0 if on else 1.0
+        body.setLinearFactor(Vec3(along, along, 1.0))
+        body.setAngularFactor(Vec3(1.0, 1.0, along))
+        if on:
+            body.setLinearVelocity(Vec3(0.0, 0.0, body.getLinearVelocity()[2]))
+            body.setAngularVelocity(Vec3(0.0, 0.0, 0.0))
 
     def settled(self) -> None:
         """Take the present attitude of the body for its rest on level ground."""
@@ -99,6 +109,7 @@ class Ego:
 
     def place(self, x: float, y: float, heading: float, speed: float) -> None:
         """Put the rear axle somewhere, at rest on its springs, going straight on at `speed` m/s."""
+        self.hold(False)
         pose = np.eye(4)
         c, s = math.cos(heading), math.sin(heading)
         pose[:2, :2] = [[c, -s], [s, c]]

@@ -10,6 +10,7 @@ Needs EGL and a software rasteriser (Debian: libegl1 libgl1-mesa-dri), no X serv
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
@@ -80,7 +81,7 @@ class Renderer:
         self._panda = panda
         self._scale = supersampling
         self._assets = assets
-        self._models: dict[str, Any] = {}
+        self._models: dict[object, Any] = {}
         self._actors: dict[str, tuple[str, Any]] = {}
         panda.loadPrcFileData("", _PANDA_SETTINGS)
         self._engine, self._buffer, self._texture = _open_buffer(
@@ -182,19 +183,25 @@ class Renderer:
 
     def _model(self, actor: Actor) -> Any:
         """Node of a model that is drawn simpler from far away, shared by all actors of its kind."""
-        if actor.model not in self._models:
-            model = load_model(actor.model, self._assets)
-            if model is None:
-                box = _box_mesh(actor.length, actor.width, actor.height)
-                model = Model(box, box)
-            node = self._panda.LODNode(actor.model)
-            path = self._panda.NodePath(node)
-            node.addSwitch(_LOD_DISTANCE, 0.0)
-            path.attachNewNode(self._node(_lit(model.near)))
-            node.addSwitch(_FARTHEST, _LOD_DISTANCE)
-            path.attachNewNode(self._node(_lit(model.far)))
-            self._models[actor.model] = path
-        return self._models[actor.model]
+        size = (actor.length, actor.width, actor.height)
+        for key in (actor.model, (actor.model, size)):
+            if key in self._models:
+                return self._models[key]
+        model = load_model(actor.model, self._assets)
+        if model is not None:
+            return self._keep(actor.model, model)
+        box = _box_mesh(*size)
+        return self._keep((actor.model, size), Model(box, box))
+
+    def _keep(self, key: object, model: Model) -> Any:
+        node = self._panda.LODNode("model")
+        path = self._panda.NodePath(node)
+        node.addSwitch(_LOD_DISTANCE, 0.0)
+        path.attachNewNode(self._node(_lit(model.near)))
+        node.addSwitch(_FARTHEST, _LOD_DISTANCE)
+        path.attachNewNode(self._node(_lit(model.far)))
+        self._models[key] = path
+        return path
 
     def _shadow(self, actor: Actor) -> Any:
         path = self._panda.NodePath(self._node(_shadow_mesh(actor.length, actor.width)))
@@ -254,8 +261,16 @@ sync-video 0
 """
 
 
+@functools.cache
+def _pipe() -> Any:
+    """One for the process: closing a second one would take the display from the first."""
+    import panda3d.core as panda
+
+    return panda.GraphicsPipeSelection.getGlobalPtr().makeModulePipe("p3headlessgl")
+
+
 def _open_buffer(panda: Any, width: int, height: int) -> tuple[Any, Any, Any]:
-    pipe = panda.GraphicsPipeSelection.getGlobalPtr().makeModulePipe("p3headlessgl")
+    pipe = _pipe()
     if pipe is None or not pipe.isValid():
         raise SimulatorError("EGL cannot be opened: apt-get install libegl1 libgl1-mesa-dri")
     engine = panda.GraphicsEngine()

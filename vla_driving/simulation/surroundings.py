@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -74,14 +75,23 @@ class Surroundings:
         for vehicle in self._traffic:
             policy = engine.get_policy(vehicle.name)
             policy.NORMAL_SPEED = policy.target_speed = scenario.traffic_speed * 3.6
+        self._roads = list(itertools.pairwise(progress.route.nodes))
         self._placed = [
             _put_down(engine, scenario.name, i, wish, progress)
             for i, wish in enumerate(scenario.objects)
         ]
 
-    def decide(self) -> None:
-        """Let traffic choose its steering and throttle."""
-        self._engine.traffic_manager.before_step()
+    def decide(self, road: int) -> None:
+        """Let traffic choose its steering and throttle.
+
+        Cars of a block start when the car comes onto the road before it: `road` or one it has
+        passed, which MetaDrive would miss after a leap.
+        """
+        manager = self._engine.traffic_manager
+        waiting = manager.block_triggered_vehicles
+        while waiting and _name(waiting[-1].trigger_road) in self._roads[:road + 1]:
+            manager._traffic_vehicles += list(manager.get_objects(waiting.pop().vehicles).values())
+        manager.before_step()
 
     def decided(self) -> None:
         """Let traffic look where it has come to; cars at the end of their road disappear."""
@@ -257,6 +267,10 @@ def _car(key: str, vehicle: Any) -> Body:
         velocity_x=velocity[0], velocity_y=velocity[1],
         length=vehicle.LENGTH, width=vehicle.WIDTH, height=vehicle.HEIGHT,
     )
+
+
+def _name(road: Any) -> tuple[str, str]:
+    return road.start_node, road.end_node
 
 
 def _wrapped(angle: float) -> float:

@@ -72,12 +72,12 @@ class World:
         self.vehicle = vehicle
         self._actuators = actuators
         self._renderer = renderer
-        self._environment = make_environment(_configuration(scenario))
+        self.environment = make_environment(_configuration(scenario))
         self._open = True
         atexit.register(self.close)
         try:
-            self._environment.reset(force_seed=scenario.seed)
-            self._engine = self._environment.engine
+            self.environment.reset(force_seed=scenario.seed)
+            self._engine = self.environment.engine
             self._start()
         except SimulatorError:
             self.close()
@@ -85,7 +85,7 @@ class World:
 
     def _start(self) -> None:
         scenario = self.scenario
-        self.ego = Ego(self._environment.vehicle)
+        self.ego = Ego(self.environment.vehicle)
         self._gateway = DriveByWire(self.vehicle)
         self._demand = _DEMAND_AT_START
         self._driver = _NO_DRIVER
@@ -98,9 +98,9 @@ class World:
             self._engine.step_physics_world()
         self.ego.settled()
         route = RouteMap(self._engine.current_map, self.ego.vehicle.navigation.checkpoints)
-        self._progress = Progress(route, scenario.start_lane, scenario.seed)
-        self._progress.begin(self.ego.motion)
-        self._surroundings = Surroundings(self._engine, scenario, self._progress)
+        self.progress = Progress(route, scenario.start_lane, scenario.seed)
+        self.progress.begin(self.ego.motion)
+        self._surroundings = Surroundings(self._engine, scenario, self.progress)
         if scenario.start_speed:
             motion = self.ego.motion
             self.ego.place(motion.x, motion.y, motion.heading, scenario.start_speed)
@@ -112,7 +112,7 @@ class World:
         if self._open:
             self._open = False
             atexit.unregister(self.close)
-            self._environment.close()
+            self.environment.close()
 
     def __enter__(self) -> World:
         return self
@@ -168,7 +168,7 @@ class World:
         `ahead` m moves it along the route, `lane` changes its lane; the wheels point straight on
         and the speed in m/s stays unless given.
         """
-        progress, motion = self._progress, self.ego.motion
+        progress, motion = self.progress, self.ego.motion
         if lane is not None:
             progress.change_lane(motion, lane)
         s = float(np.clip(progress.along + ahead, 0.0, progress.path.length))
@@ -194,11 +194,10 @@ class World:
         if not self._open:
             raise SimulatorError("this World is closed")
         if self._ticks % DECISION_STEPS == 0:
-            self._surroundings.decide()
+            self._surroundings.decide(self.progress.road)
         before = self.ego.motion
         self.ego.actuate(steering, throttle)
-        if hold:
-            self.ego.hold()
+        self.ego.hold(hold)
         self._surroundings.step(before, PHYSICS_STEP_S)
         self._engine.step_physics_world()
         motion = self.ego.measure()
@@ -209,7 +208,7 @@ class World:
         self._angle_before = angle
         self._count_collisions()
         if self._ticks % DECISION_STEPS == 0:
-            self._progress.update(motion)
+            self.progress.update(motion)
             self._update_metadrive()
             self._surroundings.decided()
 
@@ -264,8 +263,8 @@ class World:
     def route(self, stamp_ns: Nanoseconds) -> Route:
         """The way ahead as a navigation device would give it: metres off, no lanes."""
         motion = self.ego.motion
-        self._progress.update(motion)
-        return self._progress.navigation(motion, stamp_ns, self.scenario.speed_limit)
+        self.progress.update(motion)
+        return self.progress.navigation(motion, stamp_ns, self.scenario.speed_limit)
 
     # What only the simulator knows
 
@@ -275,7 +274,7 @@ class World:
 
     def truth(self) -> Truth:
         """Everything about this instant; see Truth."""
-        motion, progress = self.ego.motion, self._progress
+        motion, progress = self.ego.motion, self.progress
         progress.update(motion)
         path, along, here = progress.path, progress.along, progress.here()
         base = (motion.x, motion.y, motion.heading)
