@@ -44,6 +44,8 @@ from vla_driving.paths import config
 
 _EVERY = "/**"
 _SOURCE = "launch"
+_ERROR = "errorprocessing"
+# Transition, state meanwhile, state after it, state after it has failed, word for it.
 _STEPS = (
     (Transition.TRANSITION_CONFIGURE, "configuring", "inactive", "unconfigured", "configure"),
     (Transition.TRANSITION_ACTIVATE, "activating", "active", "inactive", "activate"),
@@ -187,15 +189,13 @@ def _bring_up(
     """Configure one after the other, then activate in the same order."""
     steps = [(node, step) for step in _STEPS for node in nodes]
     actions: Actions = []
-    for k, (node, (_, begin, goal, failed, word)) in enumerate(steps):
+    for k, (node, (_, begin, goal, back, word)) in enumerate(steps):
+        failure = [OpaqueFunction(function=_fail, args=[node, word])]
         following = (
             [_change(*steps[k + 1])] if k + 1 < len(steps)
             else [OpaqueFunction(function=drive.is_up), *when_up()]
         )
-        for state, entities in (
-            (goal, following),
-            (failed, [OpaqueFunction(function=_fail, args=[node, word])]),
-        ):
+        for state, entities in ((goal, following), (back, failure), (_ERROR, failure)):
             actions.append(
                 RegisterEventHandler(
                     OnStateTransition(
