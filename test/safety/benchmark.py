@@ -2,8 +2,8 @@
 
 64 sensor objects, and plans of 6 candidates with a scene of 64 objects and 4 lines, in every fifth
 step as on the car and in every step. Three cases: the road is free; every second plan is blocked,
-so that all six candidates are refused and the approved one is judged as well; every plan is blocked,
-so that the monitor stops by itself, which it judges, too.
+so that all six candidates are refused and the approved one is judged as well; every plan is
+blocked, so that the monitor stops by itself, which it judges, too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ from vla_driving.safety.monitor import SafetyMonitor
 SPEED = 12.0
 
 
-def inputs(steps: int, every: int, share: float, random: np.random.Generator) -> list[MonitorInputs]:
+def inputs(
+    steps: int, every: int, share: float, random: np.random.Generator
+) -> list[MonitorInputs]:
     """Inputs of consecutive steps, with a plan in each `every`-th."""
     lines = tuple(
         LaneLine(kind, 0.9, np.linspace(0, 80, 40, dtype=np.float32), np.full(40, y, np.float32))

@@ -229,7 +229,8 @@ class World:
         if plan is not None and plan.engaged and plan.hold:
             speed = 0.0
         self.acceleration = (speed - self.speed) / 0.02
-        self.lowest_acceleration = min(self.lowest_acceleration, self.acceleration)
+        if plan is None or not plan.hold:
+            self.lowest_acceleration = min(self.lowest_acceleration, self.acceleration)
         distance, curvature = 0.5 * (speed + self.speed) * 0.02, self._curvature_now()
         self.x += distance * float(np.cos(self.yaw + 0.5 * curvature * distance))
         self.y += distance * float(np.sin(self.yaw + 0.5 * curvature * distance))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vla_driving.contract.clock import Nanoseconds, age_s, nanoseconds
 from vla_driving.contract.motion import EgoMotion
-from vla_driving.contract.plan import Plan
+from vla_driving.contract.plan import LateralAction, Plan
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.supervision import Level
 from vla_driving.contract.trajectory import PERIOD_S, Trajectory
@@ -32,6 +32,9 @@ from vla_driving.safety.obstacles import (
 from vla_driving.safety.report import worst
 
 _ALWAYS = tuple(check for check in CANDIDATE_CHECKS if check.always)
+_ON_THE_LINE = 0.1
+"""m. Further beyond a lane line the outline leaves the lane, announced or not."""
+_LEAVES_LANE = (LateralAction.CHANGE_LEFT, LateralAction.CHANGE_RIGHT, LateralAction.PULL_OVER)
 _SAME_OBJECT = 2.0
 """m. Two sources that place an object no further apart than this, and its size, mean the same."""
 
@@ -46,6 +49,7 @@ class Approved:
     paths: Paths
     until_ns: Nanoseconds
     level: Level
+    sideways: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,7 @@ class _Option:
     index: int
     path: Paths
     near: Approach
+    sideways: npt.NDArray[np.bool_]
     outcomes: tuple[Outcome, ...]
 
 
@@ -85,12 +90,17 @@ class World:
         self.scene, self.sensor = no_objects(0), no_objects(0)
 
     def approach(
-        self, paths: Paths, stamp_ns: Nanoseconds, now_ns: Nanoseconds, speed: float
+        self,
+        paths: Paths,
+        stamp_ns: Nanoseconds,
+        now_ns: Nanoseconds,
+        speed: float,
+        sideways: npt.NDArray[np.bool_],
     ) -> Approach:
         """Scene's and sensor's objects against paths in base_link at `stamp_ns`."""
         return approach(
-            paths, *self._both(stamp_ns), stamp_ns, now_ns, speed, self._limits.vehicle,
-            self._limits.settings.world,
+            paths, *self._both(stamp_ns), stamp_ns, now_ns, speed, sideways,
+            self._limits.vehicle, self._limits.settings.world,
         )
 
     def unseen(self, paths: Paths, stamp_ns: Nanoseconds) -> float | None:
@@ -179,7 +189,8 @@ class Approval:
         index = judgement.best()
         return _Option(
             judgement.reaction(index), judgement.reaction_at_approval(index), offset + index,
-            paths.only(index), candidates.near.only(index), judgement.outcomes(index),
+            paths.only(index), candidates.near.only(index),
+            candidates.sideways[index : index + 1], judgement.outcomes(index),
         )
 
     def _approve(
@@ -189,6 +200,7 @@ class Approval:
         self.approved = Approved(
             plan, plan.candidates[chosen.index], proposed.part(chosen.index, chosen.index + 1),
             chosen.path, min(plan.valid_until_ns, longest_ns), chosen.level_at_approval,
+            chosen.sideways,
         )
         self.unseen_m = self.world.unseen(chosen.path, plan.stamp_ns)
         self._now = (now_ns, chosen.near)
@@ -207,13 +219,15 @@ class Approval:
         if self._now is not None and self._now[0] == now_ns:
             near = self._now[1]
         else:
-            near = self.world.approach(approved.paths, approved.batch.stamp_ns, now_ns, speed)
+            near = self.world.approach(
+                approved.paths, approved.batch.stamp_ns, now_ns, speed, approved.sideways
+            )
         empty = np.zeros(1)
         judgement = self._recheck.judge(
             Candidates(
                 self._limits, approved.batch, approved.plan,
                 age_s(approved.batch.stamp_ns, now_ns), speed, empty, near, empty, empty,
-                speed,
+                speed, approved.sideways,
             )
         )
         self._live = {o.check.name: o for o in judgement.outcomes(0)}
@@ -259,7 +273,9 @@ class Approval:
     def is_free(self, trajectory: Trajectory, stamp_ns: Nanoseconds, now_ns: Nanoseconds) -> bool:
         """Whether a trajectory of the monitor touches nothing within the horizon."""
         own = batch(stamp_ns, (trajectory,))
-        near = self.world.approach(Paths(own), stamp_ns, now_ns, float(trajectory.speed[0]))
+        near = self.world.approach(
+            Paths(own), stamp_ns, now_ns, float(trajectory.speed[0]), np.zeros(1, np.bool_)
+        )
         soonest = min(float(near.scene_s[0]), float(near.sensor_s[0]))
         return soonest >= self._limits.settings.world.collision_horizon
 
@@ -267,14 +283,15 @@ class Approval:
         self, plan: Plan, proposed: Batch, paths: Paths, speed: float, now_ns: Nanoseconds
     ) -> Candidates:
         now_s = age_s(plan.stamp_ns, now_ns)
-        near = self.world.approach(paths, plan.stamp_ns, now_ns, speed)
         lane, edge = departures(
             proposed, plan.lane_lines, now_s, self._limits.vehicle, self._limits.settings.world
         )
+        sideways = (lane > _ON_THE_LINE) | (plan.lateral_action in _LEAVES_LANE)
+        near = self.world.approach(paths, plan.stamp_ns, now_ns, speed, sideways)
         start = self._motion.speed(plan.stamp_ns)
         return Candidates(
             self._limits, proposed, plan, now_s, math.nan if start is None else start,
-            self._shift(proposed, now_s, now_ns), near, lane, edge, speed,
+            self._shift(proposed, now_s, now_ns), near, lane, edge, speed, sideways,
         )
 
     def _shift(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
+
 from vla_driving.contract.checksum import approved_plan_checksum
 from vla_driving.contract.clock import Nanoseconds, age_s, nanoseconds
 from vla_driving.contract.events import DriveEvent, Severity
@@ -95,7 +97,9 @@ class SafetyMonitor:
         itself) and SafetyState says so.
         """
         try:
-            return self._step(inputs, now_ns)
+            # Absurd numbers overflow to infinity or NaN, which no check lets pass.
+            with np.errstate(all="ignore"):
+                return self._step(inputs, now_ns)
         except Exception as error:  # nothing may leave a step
             return self._failed(error, now_ns)
 

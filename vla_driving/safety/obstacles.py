@@ -3,6 +3,8 @@
 Each object is projected on the path of the rear axle: arc length s along it, offset d to its left.
 It then keeps its velocity along and across the path. On a straight road that is the usual constant
 velocity; in a bend a car in the next lane stays in the next lane instead of leaving it straight on.
+Where the plan moves sideways on the road (a lane change) the others do not follow its path: there
+they are also taken to drive straight on, and the sooner contact counts.
 """
 
 from __future__ import annotations
@@ -136,6 +138,9 @@ class Paths:
         self.speed = np.empty((count, POINTS + 1), np.float32)
         self.speed[:, 1:] = batch.speed
         self.speed[:, 0] = batch.speed[:, 0]
+        self.points = points
+        self.heading = np.zeros((count, POINTS + 1), np.float32)
+        self.heading[:, 1:] = batch.heading
         self.low, self.high = points.min(axis=(1, 2)), points.max(axis=(1, 2))
         self.forward = bool((np.abs(batch.heading) < 0.5 * math.pi).all())
         self._chords(points, batch.heading[:, -1].astype(np.float32))
@@ -145,6 +150,7 @@ class Paths:
         one = copy.copy(self)
         at = slice(index, index + 1)
         one.arc, one.end, one.speed = self.arc[at], self.end[at], self.speed[at]
+        one.points, one.heading = self.points[:, at], self.heading[at]
         one._start, one._tangent = self._start[:, at], self._tangent[:, at]
         one._length, one._from = self._length[at], self._from[at]
         return one
@@ -200,12 +206,14 @@ def approach(
     stamp_ns: Nanoseconds,
     now_ns: Nanoseconds,
     speed: float,
+    sideways: npt.NDArray[np.bool_],
     vehicle: VehicleParameters,
     settings: WorldSettings,
 ) -> Approach:
     """How near the objects come while the car follows each path.
 
-    Both lists are in base_link at `stamp_ns`, the paths' stamp; `speed` is the car's now, m/s.
+    Both lists are in base_link at `stamp_ns`, the paths' stamp; `speed` is the car's now, m/s;
+    `sideways` (C,) says which paths leave their lane.
     """
     vectors = np.concatenate([scene.vectors, sensor.vectors], axis=2)
     halves = np.concatenate([scene.halves, sensor.halves], axis=1)
@@ -220,7 +228,14 @@ def approach(
     items = _on_path(
         paths, vectors[:, :, near], halves[:, near], measured_s[near], vehicle, settings
     )
-    contact = _first_contact(paths, items, now_s, vehicle, settings)
+    at = _samples(now_s, settings)
+    contact = _along_path(paths, items, at, now_s, vehicle, settings)
+    for index in np.flatnonzero(sideways):
+        straight = _straight_on(
+            paths, int(index), vectors[:, :, near], halves[:, near], measured_s[near], at, now_s,
+            vehicle, settings,
+        )
+        contact[index] = np.minimum(contact[index], straight)
     lead_speed, rss, stop = _lead(paths, items, now_s, speed, vehicle, settings)
     never = np.float32(NEVER_S)
     return Approach(
@@ -282,34 +297,81 @@ def _on_path(
     )
 
 
-def _first_contact(
+def _samples(now_s: float, settings: WorldSettings) -> npt.NDArray[np.int64]:
+    """Points of the trajectory at which contact is looked for: from now to the horizon."""
+    first = max(int(now_s * 10.0), 0)
+    last = min(first + int(settings.collision_horizon * 10.0) + 2, POINTS + 1)
+    return np.arange(first, last, _SAMPLE)
+
+
+def _along_path(
     paths: Paths,
     items: _OnPath,
+    at: npt.NDArray[np.int64],
     now_s: float,
     vehicle: VehicleParameters,
     settings: WorldSettings,
 ) -> FloatArray:
     """(C, N): time from now to the first contact that we would cause, s."""
-    first = max(int(now_s * 10.0), 0)
-    last = min(first + int(settings.collision_horizon * 10.0) + 2, POINTS + 1)
-    at = np.arange(first, last, _SAMPLE)
     if not len(at):
         return np.full(items.s.shape, NEVER_S, np.float32)
-    times = at.astype(np.float32) * np.float32(0.1)
-    elapsed = times[:, None] - items.measured_s
+    elapsed = (at.astype(np.float32) * np.float32(0.1))[:, None] - items.measured_s
     beside = np.abs(items.d[:, None] + items.v_d[:, None] * elapsed) < items.reach_d[:, None]
     apart = items.s[:, None] + items.v_s[:, None] * elapsed
     apart -= paths.arc[:, at, None]
     reach = items.reach_s + np.float32(settings.longitudinal_margin)
     touching = beside & (np.abs(apart) < reach[:, None])
+    return _ours(touching, apart, paths.speed[:, at], at, now_s, vehicle)
+
+
+def _straight_on(
+    paths: Paths,
+    index: int,
+    vectors: FloatArray,
+    halves: FloatArray,
+    measured_s: FloatArray,
+    at: npt.NDArray[np.int64],
+    now_s: float,
+    vehicle: VehicleParameters,
+    settings: WorldSettings,
+) -> FloatArray:
+    """(N,): the same for one path, where the objects keep their velocity over ground."""
+    if not len(at):
+        return np.full(len(measured_s), NEVER_S, np.float32)
+    elapsed = (at.astype(np.float32) * np.float32(0.1))[:, None] - measured_s
+    away = vectors[:, 0, None] + vectors[:, 1, None] * elapsed - paths.points[:, index, at, None]
+    cos, sin = np.cos(paths.heading[index, at, None]), np.sin(paths.heading[index, at, None])
+    apart = away[0] * cos + away[1] * sin - np.float32(vehicle.centre_offset)
+    across = away[1] * cos - away[0] * sin
+    lengthwise = np.abs(vectors[0, 2] * cos + vectors[1, 2] * sin)
+    crosswise = np.abs(vectors[1, 2] * cos - vectors[0, 2] * sin)
+    reach_s = halves[0] * lengthwise + halves[1] * crosswise
+    reach_d = halves[0] * crosswise + halves[1] * lengthwise
+    touching = np.abs(apart) < reach_s + (0.5 * vehicle.length + settings.longitudinal_margin)
+    touching &= np.abs(across) < reach_d + (0.5 * vehicle.width + settings.lateral_margin)
+    speed = paths.speed[None, index, at]
+    return _ours(touching[None], apart[None], speed, at, now_s, vehicle)[0]
+
+
+def _ours(
+    touching: npt.NDArray[np.bool_],
+    apart: FloatArray,
+    speed: FloatArray,
+    at: npt.NDArray[np.int64],
+    now_s: float,
+    vehicle: VehicleParameters,
+) -> FloatArray:
+    """(C, N): time of the first contact where it is our doing, from (C, T, N) and speed (C, T).
+
+    The first contact decides: one from behind is not, nor is one while we stand.
+    """
     when = touching.argmax(axis=1)
     rows, columns = np.arange(len(when))[:, None], np.arange(when.shape[1])
-    # First contact decides whose doing it is: from behind, or while we stand, it is not ours.
     ours = touching[rows, when, columns]
     ours &= apart[rows, when, columns] > -0.5 * vehicle.length
-    ours &= paths.speed[:, at][rows, when] > _STANDING
-    soon = np.maximum(times[when] - np.float32(now_s), np.float32(0.0))
-    return np.where(ours, soon, np.float32(NEVER_S))
+    ours &= speed[rows, when] > _STANDING
+    soon = at[when].astype(np.float32) * np.float32(0.1) - np.float32(now_s)
+    return np.where(ours, np.maximum(soon, np.float32(0.0)), np.float32(NEVER_S))
 
 
 def _arc_now(paths: Paths, now_s: float) -> FloatArray:

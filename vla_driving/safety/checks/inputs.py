@@ -46,11 +46,10 @@ def _freshness(pick: Pick) -> Callable[[Situation], Measured]:
 def _rate(pick: Pick) -> Callable[[Situation], Measured]:
     def measure(situation: Situation) -> Measured:
         watch = pick(situation.intake)
-        lowest = situation.settings.inputs.min_rate_share * watch.rate_hz
         rate = watch.rate
         if rate is None:
-            return Measured(watch.rate_hz, Verdict.PASS, limit=lowest)
-        return Measured(rate, limit=lowest)
+            return Measured(1.0, Verdict.PASS, says=f"too few {watch.title}s yet for a rate")
+        return Measured(rate / watch.rate_hz)
 
     return measure
 
@@ -89,8 +88,9 @@ def _topic(
             measure=_freshness(pick), hand_over=hand_over,
         ),
         StateCheck(
-            f"{name}_rate", *common, lambda limits: limits.settings.inputs.min_rate_share, "Hz",
-            warning, Level.NOMINAL, f"{title}s come at {{value}}", "openpilot: 90 % of the rate",
+            f"{name}_rate", *common, lambda limits: limits.settings.inputs.min_rate_share, "",
+            warning, Level.NOMINAL, f"{title}s come at {{value}} of their rate",
+            "openpilot: 90 % of the rate",
             measure=_rate(pick), at_least=True,
         ),
         StateCheck(
@@ -179,6 +179,16 @@ def _confirm(limits: Limits) -> float:
 
 
 CHECKS: tuple[StateCheck, ...] = (
+    # First of all: among failures of one rank the first is named, and these explain the others.
+    StateCheck(
+        "clock", Group.INPUTS, "clock", lambda limits: limits.settings.inputs.max_clock_step, "s",
+        Severity.ERROR, Level.MINIMAL_RISK, "the clock jumped, or the monitor stood, for {value}",
+        "no step may take this long, none may run back", measure=_clock,
+    ),
+    StateCheck(
+        "monitor", Group.INPUTS, "the monitor itself", _none, "failures", Severity.CRITICAL,
+        Level.MINIMAL_RISK, "the monitor itself failed", "an exception in a step", measure=_monitor,
+    ),
     *_topic(
         "vehicle_state", "vehicle state", "vehicle/state", lambda i: i.vehicle_state,
         Level.MINIMAL_RISK,
@@ -194,15 +204,6 @@ CHECKS: tuple[StateCheck, ...] = (
     StateCheck(
         "camera_health", Group.INPUTS, "vla/frames", _none, "", Severity.ERROR, Level.MINIMAL_RISK,
         "cameras are well", "status by camera_ingest", measure=_camera_health, confirm=_confirm,
-    ),
-    StateCheck(
-        "clock", Group.INPUTS, "clock", lambda limits: limits.settings.inputs.max_clock_step, "s",
-        Severity.ERROR, Level.MINIMAL_RISK, "the clock jumped, or the monitor stood, for {value}",
-        "no step may take this long, none may run back", measure=_clock,
-    ),
-    StateCheck(
-        "monitor", Group.INPUTS, "the monitor itself", _none, "failures", Severity.CRITICAL,
-        Level.MINIMAL_RISK, "the monitor itself failed", "an exception in a step", measure=_monitor,
     ),
     StateCheck(
         "speed_sources", Group.INPUTS, "vehicle/state",

@@ -85,7 +85,7 @@ class Candidates:
 
     `now_s` is the plan's age, `start_speed` the speed measured at its stamp (NaN where unknown),
     `shift` (C,) the smaller of the sideways jumps against the plan approved last and the plan
-    received last, m.
+    received last, m; `sideways` (C,) which of them leave their lane.
     """
 
     limits: Limits
@@ -98,6 +98,7 @@ class Candidates:
     lane_departure: FloatArray
     edge_departure: FloatArray
     measured_speed: float
+    sideways: npt.NDArray[np.bool_]
     derived: dict[str, FloatArray] = field(default_factory=dict)
 
 

@@ -1,0 +1,96 @@
+"""Departure from lane and road."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drive import SETTINGS, START, VEHICLE, constant
+
+from vla_driving.contract.scene import LaneLine, LaneLineKind
+from vla_driving.safety.candidates import batch
+from vla_driving.safety.lanes import departures
+
+WORLD = SETTINGS.world
+X = np.linspace(-5.0, 100.0, 50, dtype=np.float32)
+HALF = 0.5 * VEHICLE.width
+LEFT = LaneLine(LaneLineKind.LANE_LEFT, 0.9, X, np.full(50, 1.75, np.float32))
+RIGHT_EDGE = LaneLine(LaneLineKind.ROAD_EDGE_RIGHT, 0.9, X, np.full(50, -1.75, np.float32))
+
+
+def found(
+    *lines: LaneLine, curvature: float = 0.0, speed: float = 10.0, now_s: float = 0.0
+) -> tuple[float, float]:
+    lane, edge = departures(
+        batch(START, (constant(speed, 0.0, curvature),)), lines, now_s, VEHICLE, WORLD
+    )
+    return float(lane[0]), float(edge[0])
+
+
+def test_within_the_lane() -> None:
+    assert found(LEFT, RIGHT_EDGE) == (0.0, 0.0)
+    assert found() == (0.0, 0.0)
+
+
+def test_too_near_a_line() -> None:
+    near = replace(LEFT, y=np.full(50, HALF - 0.4, np.float32))
+    assert found(near) == pytest.approx((0.4, 0.0), abs=1e-3)
+    near = replace(RIGHT_EDGE, y=np.full(50, 0.2 - HALF, np.float32))
+    assert found(near) == pytest.approx((0.0, 0.2), abs=1e-3)
+
+
+def test_leaving_to_either_side() -> None:
+    lane, edge = found(LEFT, RIGHT_EDGE, curvature=0.02)
+    assert lane > 0.5
+    assert edge == 0.0
+    lane, edge = found(LEFT, RIGHT_EDGE, curvature=-0.02)
+    assert lane == 0.0
+    assert edge > 0.5
+
+
+def test_a_bend_is_followed() -> None:
+    radius = 50.0
+    x = np.linspace(-5.0, 45.0, 50)
+    outer = replace(LEFT, x=x.astype(np.float32),
+                    y=(radius - np.sqrt((radius - 1.75) ** 2 - x**2)).astype(np.float32))
+    assert found(outer, curvature=1 / radius)[0] == 0.0
+    assert found(LEFT, curvature=1 / radius)[0] > 0.5
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        replace(LEFT, probability=0.2),
+        replace(LEFT, probability=math.nan),
+        replace(LEFT, x=X[:1], y=X[:1]),
+        replace(LEFT, x=X, y=X[:9]),
+        replace(LEFT, x=X[::-1]),
+        replace(LEFT, x=np.full(50, np.nan, np.float32)),
+        replace(LEFT, y=np.full(50, np.nan, np.float32)),
+        replace(LEFT, x=np.where(X > 90, np.inf, X).astype(np.float32)),
+    ],
+)
+def test_useless_lines_say_nothing(useless: LaneLine) -> None:
+
+    assert found(useless, curvature=0.02) == (0.0, 0.0)
+
+
+def test_where_a_line_does_not_reach_nothing_is_said() -> None:
+    behind = replace(LEFT, x=np.linspace(-50, -10, 50, dtype=np.float32), y=-LEFT.y)
+    assert found(behind) == (0.0, 0.0)
+
+
+def test_the_past_does_not_count() -> None:
+    """A line that the plan has already crossed back over."""
+    crossed = replace(LEFT, x=np.linspace(-5, 6, 50, dtype=np.float32), y=-LEFT.y)
+    assert found(crossed)[0] > 0.0
+    assert found(crossed, now_s=1.0)[0] == 0.0
+
+
+def test_long_lines_and_long_lists_are_cut() -> None:
+    x = np.linspace(-5.0, 5000.0, 5000, dtype=np.float32)
+    long = replace(LEFT, x=x, y=np.full(5000, 1.75, np.float32))
+    assert found(long) == (0.0, 0.0)
+    assert found(*(LEFT,) * 8, replace(LEFT, y=-LEFT.y)) == (0.0, 0.0)

@@ -1,0 +1,155 @@
+"""docs/safety.md, made from the tables of the room: `python -m vla_driving.safety.reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vla_driving.contract.settings import from_mapping, read_yaml
+from vla_driving.contract.supervision import Level
+from vla_driving.contract.vehicle import load_vehicle
+from vla_driving.safety.checks import CHECKS
+from vla_driving.safety.checks.table import CandidateCheck, Group, Limits, StateCheck
+from vla_driving.safety.engagement import TRANSITIONS
+from vla_driving.safety.settings import SafetyMonitorSettings
+
+_HEAD = """\
+# Safety monitor
+
+Made from the tables in `vla_driving/safety/` by `make docs`.
+
+The checker of the doer-and-checker pair. The model is never trusted: the monitor shares no
+process, no model and no weights with it, judges each plan by the checks below, and drives the
+car to a stop by itself where nothing can be approved. Its core is `SafetyMonitor.step(inputs,
+now)`: no clock, no I/O, no thread, no exception; what arrived goes in, an approved plan with its
+checksum, the verdict of every check and events come out. It runs at 50 Hz, and at once when a
+plan arrives.
+
+## Which plan is approved
+
+A plan's candidates are judged best first. The first without a failure is approved; if none is,
+the first whose failures ask for no more than DEGRADED is approved with a speed cap. A plan that
+jumps sideways is refused until the next one confirms it.
+
+A plan of which nothing can be approved changes nothing by itself: the plan approved last is
+followed on while it is within its `valid_until` and `plan_max_age`, and still passes the checks
+marked "every step" against the newest objects (a foreseen collision counts after
+`collision_confirm`, one that asks for an emergency stop at once). In the step in which that
+ends, the stop begins.
+
+Objects of the model's scene and of the independent list are both held against the plan. Each
+keeps its speed along and across the path of the plan, so that in a bend a car in the next lane
+stays in the next lane. A contact counts unless it comes from behind or while the car stands.
+
+## The ladder
+
+| level | what happens | ends |
+|---|---|---|
+| NOMINAL | the plan is approved | |
+| DEGRADED | approved with a cap, brought down at `cap_deceleration`: `degraded_speed`, or the \
+speed of the one ahead where only the distance is too short | `degraded_hold` after the last cause |
+| MINIMAL_RISK | comfortable stop along the last approved path, hazard lights | at standstill, \
+or when the driver takes over |
+| EMERGENCY | the same with full braking; also where the comfortable stop would touch something \
+| as above |
+| STOPPED | held with the brakes on, hazard lights | when the driver engages or drives off |
+
+A stop is never softened and never ends in driving on. It needs the last approved path and the
+vehicle state alone; without a path it goes where the wheels point, without vehicle states it
+follows the profile it began with until the bridge's own supervision takes over.
+
+## Verdicts
+
+PASS, WARN (near the limit, or not yet confirmed), FAIL, NOT_INITIALISED (the input never came),
+STALE (too old), INVALID (malformed). A check that raises an exception has failed. A message that
+is refused leaves the one before it in force. No check can be switched off; `*_required: false`
+says that the car has no such source at all, and one that has spoken once is supervised from then
+on.
+"""
+
+_TAIL = """\
+
+## What is not covered
+
+- The monitor sees the world through the scene of the model and one object list. What neither holds,
+  it does not know; lines, edges and signals come from the model alone.
+- It believes the vehicle state within the limits above. A speed that both sources get wrong in the
+  same way is not found.
+- Objects are assumed to keep their velocity along the path, or straight on where the plan announces
+  to leave its lane or crosses a lane line that it knows. One that brakes hard is met by the
+  distance formula, one that cuts in when it has begun to. A plan that swerves unannounced where the
+  model sees no lines is found when it jumps, or when the outlines come near each other.
+- Roads that bend by more than a right angle within the plan are not compared with the plan before.
+"""
+
+
+def safety_page(limits: Limits) -> str:
+    """docs/safety.md with the limits of one configuration."""
+    parts = [_HEAD, "", "## Engagement", "", *_transitions()]
+    parts += ["", f"## Checks ({len(CHECKS)})", "", *_introduction(limits)]
+    for group in Group:
+        parts += ["", f"### {group.value.capitalize()}", "", *_checks(group, limits)]
+    return "\n".join([*parts, _TAIL])
+
+
+def shipped_limits(root: Path) -> Limits:
+    """Limits as shipped: config/stack.yaml and the default car, under the source tree `root`."""
+    stack = read_yaml(root / "config/stack.yaml")
+    settings = from_mapping(
+        SafetyMonitorSettings, stack["safety_monitor"]["ros__parameters"], "config/stack.yaml"
+    )
+    return Limits(settings, load_vehicle(root / "config/vehicles/default.yaml"))
+
+
+def _transitions() -> Iterator[str]:
+    yield "In each state the first row whose condition holds is taken, one a step."
+    yield ""
+    yield "| from | to | when |"
+    yield "|---|---|---|"
+    for row in TRANSITIONS:
+        yield f"| {row.source.name} | {row.target.name} | {row.when} |"
+
+
+def _introduction(limits: Limits) -> Iterator[str]:
+    yield f"Limits are those of `config/stack.yaml` and of the car `{limits.vehicle.name}`."
+    yield "*Hand-over* asks the driver to take over while the plan is still followed; after"
+    yield "`soft_disable` the car stops. What is *reported* changes nothing by itself."
+
+
+def _checks(group: Group, limits: Limits) -> Iterator[str]:
+    yield "| check | inputs | passes | confirmed after | severity | reaction | source |"
+    yield "|---|---|---|---|---|---|---|"
+    for check in CHECKS:
+        if check.group == group:
+            yield (
+                f"| `{check.name}` | {check.inputs} | {_limit(check, limits)} "
+                f"| {_confirmed(check, limits)} | {check.severity.name} | {_reaction(check)} "
+                f"| {check.source} |"
+            )
+
+
+def _limit(check: StateCheck | CandidateCheck, limits: Limits) -> str:
+    sign = "≥" if check.at_least else "≤"
+    return f"{sign} {check.limit(limits):.3g} {check.unit}".strip()
+
+
+def _confirmed(check: StateCheck | CandidateCheck, limits: Limits) -> str:
+    if isinstance(check, CandidateCheck) and check.always:
+        return "every step"
+    return f"{check.confirm(limits):g} s" if check.confirm else ""
+
+
+def _reaction(check: StateCheck | CandidateCheck) -> str:
+    reported = check.reaction == Level.NOMINAL
+    words = "reported" if reported else check.reaction.name
+    return f"{words}, hand-over" if check.hand_over else words
+
+
+def main() -> None:
+    """Write docs/safety.md."""
+    root = Path(__file__).parents[2]
+    (root / "docs/safety.md").write_text(safety_page(shipped_limits(root)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
