@@ -295,8 +295,18 @@ def _junctions(
                 turn = Turn.LEFT if turned > 0.0 else Turn.RIGHT
             yield Junction(float(starts[i]), float(starts[last + 1]), turn)
         elif kind == "O":
-            yield Junction(float(starts[i]), float(starts[last + 1]), Turn.ROUNDABOUT)
+            # The way in, then the exit: going round, a driver must know where to leave.
+            yield Junction(float(starts[i]), float(starts[i + 1]), Turn.ROUNDABOUT)
+            out = _last_right_bend(lanes, i + 1, last)
+            yield Junction(float(starts[out]), float(starts[out + 1]), Turn.RIGHT)
         i = last + 1
+
+
+def _last_right_bend(lanes: list[list[Any]], first: int, last: int) -> int:
+    for i in range(last, first, -1):
+        if lane_heading(lanes[i][0], lanes[i][0].length) - lane_heading(lanes[i][0], 0.0) < -0.1:
+            return i
+    return last
 
 
 def _wrapped(angle: float) -> float:
