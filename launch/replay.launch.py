@@ -4,6 +4,7 @@ rosbag2 plays what cameras, vehicle and people sent, and the clock; what the sta
 left out and made anew. Ends with the bag.
 """
 
+from launch import Action, LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, ExecuteProcess, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
@@ -16,14 +17,14 @@ from vla_driving.contract.topics import TOPICS
 CLOCK_HZ = "200"
 
 
-def own_topics():
+def own_topics() -> str:
     """Regular expression of the topics that the replayed set sends itself."""
     nodes = {process.node for process in select(Set.REPLAY)} | {"every node"}
     names = [topic.name for topic in TOPICS if topic.publisher in nodes]
     return f".*/({'|'.join(names)})$"
 
 
-def play():
+def play() -> list[Action]:
     """The player, and the end of everything with its end."""
     player = ExecuteProcess(
         cmd=[
@@ -37,7 +38,7 @@ def play():
     return [RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[end])), player]
 
 
-def generate_launch_description():
+def generate_launch_description() -> LaunchDescription:
     """The four nodes on the bag's clock."""
     return describe(
         Set.REPLAY,

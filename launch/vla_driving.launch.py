@@ -1,10 +1,12 @@
 """The car: `ros2 launch vla_driving vla_driving.launch.py`; cameras and vehicle are outside."""
 
+from launch import LaunchDescription
+
 from vla_driving.bringup.launching import ParameterArgument, describe
 from vla_driving.bringup.processes import Set
 
 
-def generate_launch_description():
+def generate_launch_description() -> LaunchDescription:
     """The four nodes and the recorder."""
     return describe(
         Set.CAR,
