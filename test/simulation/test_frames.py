@@ -1,6 +1,7 @@
 """The camera: whether what it shows lies where its intrinsics and extrinsics say; how clearly."""
 
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from sim_setup import CAMERA, needs_metadrive, open_renderer, world
 from vla_driving.contract.cameras import Camera, Mount
 from vla_driving.contract.frames import Image
 from vla_driving.contract.scene import LaneLineKind
+from vla_driving.simulation.metadrive import SimulatorError
 from vla_driving.simulation.renderer import Actor, Renderer
 from vla_driving.simulation.road import Ribbon, Surfaces
 from vla_driving.simulation.visibility import line_contrast, luminance_at
@@ -163,6 +165,25 @@ def test_supersampling_only_smooths() -> None:
         images.append(eye.render(LEVEL, []).astype(float))
         eye.close()
     assert np.abs(images[0] - images[1]).mean() < 4.0
+
+
+def test_another_thread_is_refused_instead_of_given_an_old_picture() -> None:
+    eye = open_renderer()
+    eye.load_road(plane())
+    eye.render(LEVEL, [])
+    errors: list[str] = []
+
+    def draw() -> None:
+        try:
+            eye.render(LEVEL, [])
+        except SimulatorError as error:
+            errors.append(str(error))
+
+    other = threading.Thread(target=draw)
+    other.start()
+    other.join()
+    assert errors and "one thread" in errors[0]
+    eye.close()
 
 
 def test_a_camera_of_another_size_works() -> None:

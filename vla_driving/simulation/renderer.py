@@ -14,6 +14,7 @@ import functools
 import itertools
 import math
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,9 @@ class Actor:
 class Renderer:
     """Draws frames of one camera. One instance may serve many worlds, one after the other.
 
-    Raises SimulatorError where no software renderer can be opened.
+    All frames must be drawn by the same thread, to which OpenGL ties its context; others run on
+    meanwhile, as drawing releases Python's lock. Raises SimulatorError where no software renderer
+    can be opened.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Renderer:
         self._panda = panda
         self._scale = supersampling
         self._assets = assets
+        self._thread = 0
         self._models: dict[object, Any] = {}
         self._actors: dict[str, tuple[str, Any]] = {}
         panda.loadPrcFileData("", _PANDA_SETTINGS)
@@ -118,6 +122,9 @@ class Renderer:
 
     def render(self, base: FloatArray, actors: Sequence[Actor]) -> npt.NDArray[np.uint8]:
         """(H, W, 3) rgb8, seen from the car whose base_link stands at `base`, (4, 4) in the map."""
+        self._thread = self._thread or threading.get_ident()
+        if self._thread != threading.get_ident():
+            raise SimulatorError("a Renderer draws in one thread only: that of its first frame")
         self._place_eye(base)
         self._place_actors(actors)
         self._engine.renderFrame()
