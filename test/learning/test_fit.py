@@ -5,10 +5,22 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: requirements/learning.txt")
 
-from vla_driving.learning.augment import augment  # noqa: E402
+from vla_driving.learning.augment import augment, mirror  # noqa: E402
 from vla_driving.learning.dataset import read_all, write_episode  # noqa: E402
-from vla_driving.learning.fit import FitSettings, blur_navigation, fit  # noqa: E402
-from vla_driving.learning.network import KNOTS_S, PilotSettings, interpolation  # noqa: E402
+from vla_driving.learning.fit import (  # noqa: E402
+    Data,
+    FitSettings,
+    blur_navigation,
+    calibrate_doubt,
+    fit,
+)
+from vla_driving.learning.loss import TWO_SECONDS, chosen_error  # noqa: E402
+from vla_driving.learning.network import (  # noqa: E402
+    KNOTS_S,
+    Pilot,
+    PilotSettings,
+    interpolation,
+)
 
 TINY = PilotSettings(widths=(16, 16, 16, 16), blocks=(1, 1, 1, 1), hidden=16)
 SETTINGS = FitSettings(epochs=6, batch=8, learning_rate=1e-2, average=0.5)
@@ -57,6 +69,37 @@ def test_augmentation_is_seeded_and_stays_an_image(frames):
     other = augment(images, torch.Generator().manual_seed(6))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert first.shape == images.shape and first.min() >= 0.0 and first.max() <= 1.0
+
+
+def test_a_mirrored_mirror_image_is_the_frame_itself(frames):
+    images = torch.from_numpy(frames.images[:6]).float() / 255.0
+    images = images.permute(0, 3, 1, 2)
+    labels = {n: torch.from_numpy(v[:6]) for n, v in frames.labels.items()}
+    labels["navigation"] = torch.eye(8)[1].repeat(6, 1)
+    once = mirror(images, labels, torch.Generator().manual_seed(1), share=1.0)
+    assert torch.equal(once[1]["curvature"], -labels["curvature"])
+    assert (once[1]["navigation"][:, 2] == 1.0).all()
+    assert once[1]["lane_lines"][0, 1, 1] == -labels["lane_lines"][0, 0, 1]
+    twice = mirror(*once, torch.Generator().manual_seed(1), share=1.0)
+    assert torch.equal(twice[0], images)
+    for name, value in labels.items():
+        assert torch.equal(twice[1][name], value), name
+    kept = mirror(images, labels, torch.Generator().manual_seed(1), share=0.0)
+    assert torch.equal(kept[0], images)
+
+
+def test_doubt_is_scaled_to_the_errors_on_held_out_frames(frames):
+    torch.manual_seed(4)
+    model = Pilot(TINY)
+    data = Data(frames, torch.device("cpu"))
+    calibrate_doubt(model, data)
+    truth = data.take(torch.arange(len(data))).truth()
+    decoded = model(
+        data.take(torch.arange(len(data))).images, truth.speed[:, None],
+        data.labels["navigation"],
+    )
+    error = chosen_error(decoded, truth)[:, TWO_SECONDS].clamp(max=10.0)
+    assert (0.5 * error**2 / decoded.uncertainty**2).mean().item() == pytest.approx(1.0, rel=1e-3)
 
 
 def test_no_turn_in_range_stays_so():

@@ -1,4 +1,4 @@
-"""Light, weather, lens and mounting: what changes the image but not the way to drive."""
+"""Light, weather, lens and mounting, which do not change the way to drive; and mirrored roads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from vla_driving.contract.navigation import Turn
+from vla_driving.contract.scene import LaneLineKind
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -19,6 +22,39 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     grain = torch.randn(images.shape, generator=generator, device=images.device)
     images = images + noise * grain
     return _patch(images, generator).clamp(0.0, 1.0)
+
+
+def mirror(
+    images: Tensor, labels: dict[str, Tensor], generator: torch.Generator, share: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Some frames as seen in a mirror, labels included: a road that bends the other way.
+
+    Needs a camera on the car's centre line that looks straight ahead.
+    """
+    luck = torch.rand(len(images), generator=generator, device=images.device)
+    turned = luck < share
+
+    def pick(flipped: Tensor, plain: Tensor) -> Tensor:
+        return torch.where(turned.view(-1, *[1] * (plain.dim() - 1)), flipped, plain)
+
+    new = dict(labels)
+    new["curvature"] = pick(-labels["curvature"], labels["curvature"])
+    lines = labels["lane_lines"][:, _OTHER_SIDE_LINE].clone()
+    lines[..., 1:] *= -1.0
+    new["lane_lines"] = pick(lines, labels["lane_lines"])
+    objects = labels["objects"].clone()
+    objects[..., [2, 4]] *= -1.0
+    new["objects"] = pick(objects, labels["objects"])
+    navigation = labels["navigation"].clone()
+    navigation[:, [Turn.LEFT, Turn.RIGHT]] = navigation[:, [Turn.RIGHT, Turn.LEFT]]
+    new["navigation"] = pick(navigation, labels["navigation"])
+    return pick(images.flip(3), images), new
+
+
+_OTHER_SIDE_LINE = [
+    LaneLineKind.LANE_RIGHT, LaneLineKind.LANE_LEFT,
+    LaneLineKind.ROAD_EDGE_RIGHT, LaneLineKind.ROAD_EDGE_LEFT,
+]
 
 
 def _uniform(

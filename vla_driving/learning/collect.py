@@ -42,7 +42,7 @@ FRAME_EVERY = 3
 """Control steps from one recorded frame to the next: neighbours in time teach little."""
 PILOT_FRAME_EVERY = 2
 """The same where the pilot drives, which has to see every frame anyway."""
-LONGEST_S = 40.0
+LONGEST_S = 25.0
 LONGEST_STAND_S = 6.0
 FARTHEST_OFF = 2.2
 """m off the lane's centre beyond which a drive has failed."""
@@ -93,8 +93,6 @@ def run_episode(world: World, seed: int, pilot: Policy | None) -> Episode:
 def _sample(
     image: Image, truth: Truth, path: Reference, acceleration: np.ndarray, curvature: np.ndarray
 ) -> Sample:
-    lively = min(1.0, float(np.abs(curvature[:20]).max()) / 0.03)
-    braking = min(1.0, float(max(0.0, -acceleration[:20].min())) / 2.0)
     return Sample(
         image=image,
         speed=truth.speed,
@@ -103,7 +101,6 @@ def _sample(
         curvature=curvature.astype(np.float32),
         lane_lines=lane_line_tensor(truth.lane_lines),
         objects=object_tensor(truth.objects, path),
-        weight=1.0 + 0.7 * lively + 0.7 * braking,
     )
 
 

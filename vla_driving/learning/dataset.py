@@ -28,7 +28,6 @@ LABELS: dict[str, tuple[int, ...]] = {
     "curvature": (POINTS,),
     "lane_lines": SHAPES["lane_lines"],
     "objects": SHAPES["objects"],
-    "weight": (),
 }
 """Label arrays and the shape of one frame's entry, float32."""
 
@@ -48,7 +47,6 @@ class Sample:
     curvature: FloatArray
     lane_lines: FloatArray
     objects: FloatArray
-    weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from vla_driving.contract.navigation import Turn
-from vla_driving.learning.augment import augment
+from vla_driving.learning.augment import augment, mirror
 from vla_driving.learning.dataset import DatasetError, Frames, read_all
-from vla_driving.learning.loss import Labels, total_loss
+from vla_driving.learning.loss import TWO_SECONDS, Labels, chosen_error, total_loss
 from vla_driving.learning.network import Pilot, PilotSettings
 from vla_driving.learning.tensors import NAVIGATION
 
@@ -36,12 +36,13 @@ SILENT = 0.05
 class FitSettings:
     """How long and how to train."""
 
-    epochs: int = 40
-    batch: int = 128
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.02
+    epochs: int = 30
+    batch: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
     average: float = 0.998
     speed_noise: float = 0.3
+    mirrored: float = 0.4
     seed: int = 1
 
 
@@ -111,6 +112,7 @@ def fit(
         history.append(row)
         _save(folder, settings, model, average, optimiser, plan, history)
         print(_line(row, settings.epochs), flush=True)
+    calibrate_doubt(average, measure, settings.batch)
     torch.save(average.state_dict(), folder / "weights.pt")
     return history[-1]
 
@@ -131,6 +133,7 @@ def _epoch(
     model.train()
     # Random numbers follow from the epoch, so a resumed run goes on as an uninterrupted one would.
     chance = torch.Generator(data.device).manual_seed(settings.seed * 100_003 + epoch)
+    torch.manual_seed(settings.seed * 10_007 + epoch)
     order = torch.randperm(
         len(data), generator=torch.Generator().manual_seed(settings.seed * 7919 + epoch)
     )
@@ -138,6 +141,7 @@ def _epoch(
     count = 0
     for index in _batches(order, settings.batch):
         batch = data.take(index)
+        batch = Batch(*mirror(batch.images, batch.labels, chance, settings.mirrored))
         truth = batch.truth()
         noise = torch.randn(truth.speed.shape, generator=chance, device=data.device)
         speed = (truth.speed + settings.speed_noise * noise).clamp(min=0.0)
@@ -207,6 +211,23 @@ def evaluate(model: Pilot, data: Data, batch: int = 128) -> dict[str, float]:
         for name, value in total_loss(decoded, truth)[1].items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(part.images)
     return {name: value / len(data) for name, value in sums.items()}
+
+
+@torch.no_grad()
+def calibrate_doubt(model: Pilot, held_out: Data, batch: int = 128) -> None:
+    """Scale the network's uncertainty so that it fits its errors on frames it was not taught."""
+    if not len(held_out):
+        return
+    model.eval()
+    ratios = []
+    for first in range(0, len(held_out), batch):
+        part = held_out.take(torch.arange(first, min(first + batch, len(held_out))))
+        truth = part.truth()
+        decoded = model(part.images, truth.speed[:, None], part.labels["navigation"])
+        error = chosen_error(decoded, truth)[:, TWO_SECONDS].clamp(max=10.0)
+        # Variance per axis is half the mean squared distance.
+        ratios.append(0.5 * error**2 / decoded.uncertainty**2)
+    model.doubt_scale.mul_(torch.cat(ratios).mean().sqrt())
 
 
 def _save(

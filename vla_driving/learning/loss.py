@@ -15,7 +15,7 @@ from vla_driving.learning.unicycle import Motion, integrate
 
 TWO_SECONDS = 19
 FIRST_SECOND = 10
-OTHER_MODES = 0.1
+OTHER_MODES = 0.35
 """Share of the loss that modes which lost still get, so that none of them dies (relaxed
 winner-takes-all, Rupprecht et al. 2017)."""
 
@@ -23,14 +23,13 @@ winner-takes-all, Rupprecht et al. 2017)."""
 @dataclass(frozen=True)
 class Labels:
     """Truth for a batch of B: speed (B,), acceleration and curvature (B, 64), lane_lines
-    (B, 4, 1 + S), objects (B, M, 8), weight (B,)."""
+    (B, 4, 1 + S), objects (B, M, 8)."""
 
     speed: Tensor
     acceleration: Tensor
     curvature: Tensor
     lane_lines: Tensor
     objects: Tensor
-    weight: Tensor
 
 
 def total_loss(decoded: Decoded, labels: Labels) -> tuple[Tensor, dict[str, Tensor]]:
@@ -41,12 +40,11 @@ def total_loss(decoded: Decoded, labels: Labels) -> tuple[Tensor, dict[str, Tens
     cost = _motion_cost(motion, truth) + _control_cost(decoded, labels)
     best = cost.detach().argmin(1)
     winner = cost.gather(1, best[:, None])[:, 0]
-    weight = labels.weight / labels.weight.mean()
+    weight = importance(labels)
+    weight = weight / weight.mean()
     drive = (weight * ((1.0 - OTHER_MODES) * winner + OTHER_MODES * cost.mean(1))).mean()
     choose = (weight * functional.cross_entropy(decoded.mode_logits, best, reduction="none")).mean()
-    chosen = decoded.mode_logits.argmax(1)
-    error = _distance(motion, truth).detach()
-    error = error.gather(1, chosen[:, None, None].expand(-1, 1, error.shape[2]))[:, 0]
+    error = chosen_error(decoded, labels)
     doubt = _doubt_cost(decoded.uncertainty, error[:, TWO_SECONDS])
     lines = _line_cost(decoded, labels.lane_lines)
     objects = _object_cost(decoded, labels.objects)
@@ -58,8 +56,26 @@ def total_loss(decoded: Decoded, labels: Labels) -> tuple[Tensor, dict[str, Tens
     return total, {k: v.detach() for k, v in parts.items()}
 
 
-def _distance(motion: Motion, truth: Motion) -> Tensor:
-    return torch.hypot(motion.x - truth.x[:, None], motion.y - truth.y[:, None])
+def importance(labels: Labels) -> Tensor:
+    """(B,) how much a frame counts: bends, braking and obstacles are rarer than they matter."""
+    soon = slice(0, 2 * FIRST_SECOND)
+    bend = labels.curvature[:, soon].abs().amax(1) / 0.03
+    braking = -labels.acceleration[:, soon].amin(1) / 2.0
+    first = labels.objects[:, 0]
+    blocked = first[:, 0] * (first[:, 1] < 25.0)
+    return 1.0 + 0.7 * bend.clamp(0.0, 1.0) + 1.5 * braking.clamp(0.0, 1.0) + blocked
+
+
+@torch.no_grad()
+def chosen_error(decoded: Decoded, labels: Labels) -> Tensor:
+    """(B, 64) m between the most probable trajectory and the truth."""
+    truth = integrate(labels.speed, labels.acceleration, labels.curvature)
+    chosen = decoded.mode_logits.argmax(1)[:, None, None].expand(-1, 1, truth.x.shape[1])
+    motion = integrate(
+        labels.speed, decoded.acceleration.gather(1, chosen)[:, 0],
+        decoded.curvature.gather(1, chosen)[:, 0],
+    )
+    return torch.hypot(motion.x - truth.x, motion.y - truth.y)
 
 
 def _motion_cost(motion: Motion, truth: Motion) -> Tensor:
@@ -72,7 +88,7 @@ def _motion_cost(motion: Motion, truth: Motion) -> Tensor:
     across = (cos * dy - sin * dx).abs()
     heading = (motion.heading - truth.heading[:, None]).abs()
     speed = (motion.speed - truth.speed[:, None]).abs()
-    return (fade * (0.3 * along + across + 2.0 * heading + 0.2 * speed)).mean(2)
+    return (fade * (0.4 * along + across + 2.0 * heading + 0.3 * speed)).mean(2)
 
 
 def _control_cost(decoded: Decoded, labels: Labels) -> Tensor:
@@ -81,7 +97,7 @@ def _control_cost(decoded: Decoded, labels: Labels) -> Tensor:
     acceleration = (
         decoded.acceleration[..., :FIRST_SECOND] - labels.acceleration[:, None, :FIRST_SECOND]
     )
-    return 10.0 * curvature.abs().mean(2) + 0.1 * acceleration.abs().mean(2)
+    return 10.0 * curvature.abs().mean(2) + 0.25 * acceleration.abs().mean(2)
 
 
 def _doubt_cost(uncertainty: Tensor, error: Tensor) -> Tensor:

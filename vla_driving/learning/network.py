@@ -33,6 +33,7 @@ class PilotSettings:
     widths: tuple[int, int, int, int] = (32, 64, 128, 160)
     blocks: tuple[int, int, int, int] = (2, 2, 2, 2)
     hidden: int = 256
+    dropout: float = 0.1
     max_curvature: float = 0.2
     max_acceleration: float = 2.5
     max_deceleration: float = 7.0
@@ -96,7 +97,7 @@ class Encoder(nn.Module):
                 layers.append(Block(inputs, outputs, 2 if i == 0 else 1))
                 inputs = outputs
         layers += [nn.Conv2d(inputs, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(settings.dropout))
         self.size = 32 * 4 * 8
 
     def forward(self, image: Tensor) -> Tensor:
@@ -117,7 +118,9 @@ class Pilot(nn.Module):
             nn.Linear(settings.hidden, settings.hidden),
             nn.ReLU(),
         )
-        self.scene_trunk = nn.Sequential(nn.Linear(self.encoder.size, settings.hidden), nn.ReLU())
+        self.scene_trunk = nn.Sequential(
+            nn.Linear(self.encoder.size, settings.hidden), nn.ReLU(), nn.Dropout(settings.dropout)
+        )
         knots = len(KNOTS_S)
         self.control_head = nn.Linear(settings.hidden, MODES * 2 * knots)
         self.mode_head = nn.Linear(settings.hidden, MODES + 1)
@@ -126,6 +129,8 @@ class Pilot(nn.Module):
             settings.hidden, OBJECTS * (OBJECT_NUMBERS + OBJECT_CLASSES)
         )
         self.register_buffer("interpolation", torch.from_numpy(interpolation()), persistent=False)
+        self.doubt_scale: Tensor
+        self.register_buffer("doubt_scale", torch.ones(()))
         scale = torch.tensor([10.0, 2.0, 5.0, 1.0, 1.0, 0.5])
         offset = torch.tensor([20.0, 0.0, 5.0, 0.0, 4.5, 1.9])
         self.register_buffer("object_scale", scale, persistent=False)
@@ -151,7 +156,7 @@ class Pilot(nn.Module):
             object_logits=objects[..., 0],
             object_numbers=numbers,
             class_logits=objects[..., OBJECT_NUMBERS:],
-            uncertainty=nn.functional.softplus(modes[:, MODES]) + 0.02,
+            uncertainty=self.doubt_scale * (nn.functional.softplus(modes[:, MODES]) + 0.05),
         )
 
     def _controls(self, thought: Tensor) -> tuple[Tensor, Tensor]:

@@ -45,7 +45,7 @@ class Recipe:
     pilot_frames: int = 8_000
     rounds: int = 2
     epochs: int = 50
-    batch: int = 128
+    batch: int = 256
     routes: int = 30
 
 
