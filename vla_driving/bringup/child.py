@@ -89,8 +89,11 @@ class Child:
         for thread in self._pumps:
             thread.join(timeout=0.5)
         code = self.return_code
-        how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         said = self.output.complaint()
+        if code < 0:
+            how = f"killed by {_signal_name(-code)}"
+            return f"{how} (its last line: {said})" if said else how
+        how = f"ended with exit code {code}"
         return f"{how}: {said}" if said else how
 
     def end(self, patience_s: float) -> None:
