@@ -14,7 +14,7 @@ ROOT = CONFIG.parent
 
 def test_the_page_is_up_to_date() -> None:
     shipped = (ROOT / "docs/safety.md").read_text(encoding="utf-8")
-    assert shipped == safety_page(shipped_limits(ROOT)), "python -m vla_driving.safety.reference"
+    assert shipped == safety_page(shipped_limits(ROOT)), "run make docs"
 
 
 def test_the_page_holds_every_check_and_transition() -> None:

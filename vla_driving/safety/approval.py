@@ -106,15 +106,19 @@ class World:
     def unseen(self, paths: Paths, stamp_ns: Nanoseconds) -> float | None:
         """Distance to the nearest sensor object on a path that the scene does not hold, m."""
         scene, sensor = self._both(stamp_ns)
-        if not len(sensor):
+        width = 0.5 * self._limits.vehicle.width
+        x, y = sensor.vectors[:, 0]
+        near = (x > paths.low[0]) & (x < paths.high[0])
+        near &= (y > paths.low[1] - width) & (y < paths.high[1] + width)
+        if not near.any():
             return None
-        s, d, _ = paths.project(sensor.vectors)
-        reach = sensor.halves[1] + 0.5 * self._limits.vehicle.width
-        on_path = np.flatnonzero((np.abs(d[0]) < reach) & (s[0] > 0.0) & (s[0] < paths.end[0]))
-        offsets = sensor.vectors[:, 0, on_path, None] - scene.vectors[:, 0, None, :]
+        places, halves = sensor.vectors[:, :, near], sensor.halves[:, near]
+        s, d, _ = paths.project(places)
+        on_path = (np.abs(d[0]) < halves[1] + width) & (s[0] > 0.0) & (s[0] < paths.end[0])
+        offsets = places[:, 0, :, None] - scene.vectors[:, 0, None, :]
         apart = np.hypot(offsets[0], offsets[1]).min(axis=1, initial=NOWHERE_M)
-        lost = on_path[apart > sensor.halves.sum(axis=0)[on_path] + _SAME_OBJECT]
-        return float(s[0][lost].min()) if len(lost) else None
+        lost = s[0][on_path & (apart > halves.sum(axis=0) + _SAME_OBJECT)]
+        return float(lost.min()) if len(lost) else None
 
     def _both(self, stamp_ns: Nanoseconds) -> tuple[Objects, Objects]:
         return self._in_frame(0, self.scene, stamp_ns), self._in_frame(1, self.sensor, stamp_ns)

@@ -48,11 +48,12 @@ class Outcome(NamedTuple):
         return line(self.check, self.value, self.limit, self.says)
 
     def result(self) -> CheckResult:
-        """The outcome as it is reported."""
-        reaction = Level.NOMINAL if self.verdict in _PASSING else self.check.reaction
+        """The outcome as it is reported; a check that passes has nothing to add to its numbers."""
+        check, verdict = self.check, self.verdict
         return CheckResult(
-            self.check.name, self.verdict, self.value, self.limit, self.check.unit, reaction,
-            self.text(),
+            check.name, verdict, self.value, self.limit, check.unit,
+            Level.NOMINAL if verdict in _PASSING else check.reaction,
+            "" if verdict is Verdict.PASS else self.text(),
         )
 
 

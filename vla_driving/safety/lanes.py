@@ -40,13 +40,13 @@ def departures(
     for line in usable:
         at_left = line.kind in _LEFT
         x, y = left if at_left else right
-        line_x = np.asarray(line.x[:MAX_LINE_POINTS], np.float64)
-        line_y = np.interp(x.ravel(), line_x, line.y[:MAX_LINE_POINTS]).reshape(x.shape)
-        beyond = (y - line_y) if at_left else (line_y - y)
-        reached = (x >= line_x[0]) & (x <= line_x[-1])
-        worst = np.where(reached, beyond, 0.0).max(axis=1)
+        # Where the line does not reach, NaN, which fmax leaves out.
+        line_y = np.interp(
+            x, line.x[:MAX_LINE_POINTS], line.y[:MAX_LINE_POINTS], left=np.nan, right=np.nan
+        )
+        worst = np.fmax.reduce((y - line_y) if at_left else (line_y - y), axis=1)
         target = edge if line.kind in _EDGES else lane
-        np.maximum(target, worst, out=target)
+        np.fmax(target, worst, out=target)
     return lane, edge
 
 

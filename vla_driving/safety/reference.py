@@ -1,4 +1,4 @@
-"""docs/safety.md, made from the tables of the room: `python -m vla_driving.safety.reference`."""
+"""docs/safety.md, made from the tables of the room."""
 
 from __future__ import annotations
 
@@ -143,13 +143,3 @@ def _reaction(check: StateCheck | CandidateCheck) -> str:
     reported = check.reaction == Level.NOMINAL
     words = "reported" if reported else check.reaction.name
     return f"{words}, hand-over" if check.hand_over else words
-
-
-def main() -> None:
-    """Write docs/safety.md."""
-    root = Path(__file__).parents[2]
-    (root / "docs/safety.md").write_text(safety_page(shipped_limits(root)), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
