@@ -9,15 +9,15 @@ from pathlib import Path
 
 import yaml
 
+from vla_driving.bringup.processes import PROCESSES
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.settings import from_mapping
 from vla_driving.contract.topics import TOPICS
 from vla_driving.nodes.parameters import Leaf, StackSettings, leaves
+from vla_driving.safety.reference import safety_page, shipped_limits
 
-NODES = (
-    "camera_ingest", "vla_inference", "safety_monitor", "controller_bridge",
-    "event_recorder", "simulator", "bench_vehicle",
-)
+NODES = tuple(process.node for process in reversed(PROCESSES))
+"""In the order of the data's flow."""
 
 
 def topics_page(rates: Rates) -> str:
@@ -27,7 +27,8 @@ def topics_page(rates: Rates) -> str:
         "",
         "Made from `vla_driving/contract/topics.py` by `make docs`. Names are relative: remap them",
         "or push them into a namespace. Rates are those of `config/stack.yaml`; a deadline is the",
-        "longest gap that does not count as missed, measured by the listener.",
+        "longest gap that does not count as missed, measured by the listener. event_recorder",
+        "listens to all of them.",
         "",
         "Delivery: *latest* is best effort, depth 1; *state* reliable, depth 1; *latched* reliable",
         "and transient local, depth 1; *event* reliable, depth 100.",
@@ -94,6 +95,7 @@ def pages(root: Path) -> dict[Path, str]:
     return {
         root / "docs/topics.md": topics_page(rates),
         root / "docs/parameters.md": parameters_page(stack),
+        root / "docs/safety.md": safety_page(shipped_limits(root)),
     }
 
 

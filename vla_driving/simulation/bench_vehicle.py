@@ -16,6 +16,8 @@ from vla_driving.contract.vehicle import (
     VehicleState,
 )
 
+COMMAND_TIMEOUT = "command_timeout"
+"""The fault it reports then."""
 _COMMAND_TIMEOUT_S = 0.2
 """The car brakes by itself when commands stop coming: 20 of them at 100 Hz."""
 
@@ -43,12 +45,15 @@ class BenchVehicle:
         self._last_ns: Nanoseconds | None = None
         self._command: ControlCommand | None = None
         self._heard_ns: Nanoseconds | None = None
+        self._tripped = False
         self._sequence = 0
 
     def obey(self, command: ControlCommand, now_ns: Nanoseconds) -> None:
         """Take a command; one whose checksum does not fit is left out."""
         if command.checksum == command_checksum(command):
             self._command, self._heard_ns = command, now_ns
+            # As in a real gateway: after a time-out the car must be handed back once.
+            self._tripped = self._tripped and command.engaged
 
     def step(self, now_ns: Nanoseconds) -> VehicleState:
         """Move on to now and report."""
@@ -70,9 +75,8 @@ class BenchVehicle:
         command, car = self._command, self._vehicle
         if command is None or self._heard_ns is None or not command.engaged:
             return
-        acceleration = command.acceleration
-        if age_s(self._heard_ns, now_ns) > _COMMAND_TIMEOUT_S:
-            acceleration = -car.comfort_deceleration
+        self._tripped = self._tripped or age_s(self._heard_ns, now_ns) > _COMMAND_TIMEOUT_S
+        acceleration = -car.comfort_deceleration if self._tripped else command.acceleration
         self._speed = max(0.0, min(self._speed + acceleration * elapsed_s, car.max_speed))
         step = car.max_steering_rate * elapsed_s
         wanted = max(-car.max_steering_angle, min(command.steering_angle, car.max_steering_angle))
@@ -94,7 +98,9 @@ class BenchVehicle:
             steering_rate=steering_rate,
             gear=Gear.DRIVE,
             standstill=self._speed < 0.05,
-            hazard_lights=self._command is not None and self._command.hazard_lights,
+            hazard_lights=self._tripped
+            or (self._command is not None and self._command.hazard_lights),
+            faults=(COMMAND_TIMEOUT,) if self._tripped else (),
         )
         self._sequence += 1
         return replace(state, checksum=vehicle_state_checksum(state))

@@ -1,0 +1,76 @@
+"""The main job in small, and a road video through the same nodes."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+
+from .rig import HERE, SAFETY, Rig, Stack
+
+KEYS = {
+    "duration_s", "real_time_factor", "distance_m", "route_completion", "collisions", "off_road",
+    "engaged_fraction", "rates_hz", "latency_ms", "deadline_misses", "dropped", "safety", "model",
+    "faults",
+}
+
+
+@pytest.mark.skipif(
+    find_spec("metadrive") is None, reason="MetaDrive is missing: make setup installs it"
+)
+def test_the_demo_drives_and_writes_what_it_promises(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    done = subprocess.run(
+        [sys.executable, "-m", "vla_driving.cli", "demo", "--out", str(out), "--duration", "8"],
+        capture_output=True, text=True, timeout=280, check=False,
+    )
+    assert (out / "summary.json").is_file(), done.stdout + done.stderr
+    summary = json.loads((out / "summary.json").read_text())
+    assert set(summary) >= KEYS
+    assert summary["distance_m"] > 1.0 and summary["model"]["name"] == "pilot"
+    assert summary["failures"] == [] and done.returncode == 0, done.stdout
+    with AnyReader([out / "bag"]) as bag:
+        topics = {c.topic for c in bag.connections}
+    assert {"/vla/plan", "/vla/control_command", "/camera/front/image"} <= topics
+    with av.open(str(out / "drive.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) > 40
+    assert "<html" in (out / "report.html").read_text()
+
+
+def test_a_video_goes_through_the_same_nodes_and_nobody_engages(tmp_path: Path) -> None:
+    video = tmp_path / "road.mp4"
+    _film(video)
+    stack = Stack(tmp_path / "out", "--camera", str(video), "--camera-file", "metadrive_front",
+                  "--speed", "8", "--no-record")
+    rig = Rig(listen_only=True)
+    try:
+        rig.wait("plans made of the video", lambda: len(rig.seen("vla/plan")) >= 5, 90.0)
+        rig.wait("commands", lambda: rig.newest("vla/control_command"))
+        assert not any(c.engaged for c in rig.seen("vla/control_command"))
+        rig.wait("a safety state", lambda: rig.newest(SAFETY))
+    finally:
+        rig.close()
+        code = stack.end()
+    assert code == 0, stack.said()
+
+
+def _film(path: Path) -> None:
+    """Two seconds of the road picture with a little noise."""
+    picture = cv2.imread(str(HERE / "road.png"))
+    random = np.random.default_rng(2)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width = picture.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.bit_rate = 4_000_000
+        for _ in range(20):
+            noisy = np.clip(picture + random.integers(-3, 4, picture.shape), 0, 255)
+            frame = av.VideoFrame.from_ndarray(noisy.astype(np.uint8), format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
