@@ -1,5 +1,6 @@
 """Whole drives: things on the road, MetaDrive's own drivers, the same again."""
 
+import gc
 import math
 
 import numpy as np
@@ -124,6 +125,18 @@ def test_traffic_moves_at_the_wished_speed() -> None:
         speeds = [math.hypot(b.velocity_x, b.velocity_y) for b in made.bodies()]
         going = [s for s in speeds if s > 1.0]
         assert len(going) >= 2 and max(going) < 7.0 and np.median(going) > 4.0
+
+
+def test_closed_worlds_leave_nothing_behind() -> None:
+    def lanes() -> int:
+        gc.collect()
+        return sum(type(o).__name__ == "BaseRigidBodyNode" for o in gc.get_objects())
+
+    world(map="SC").close()
+    before = lanes()
+    for seed in range(2):
+        world(map="SX", seed=seed, traffic_density=0.1).close()
+    assert lanes() == before
 
 
 def test_a_closed_world_says_so() -> None:

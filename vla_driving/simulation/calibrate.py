@@ -22,7 +22,12 @@ from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.vehicle import VehicleParameters, load_vehicle
 from vla_driving.simulation.actuators import ActuatorMap, ActuatorTables, LinearMap, load_actuators
 from vla_driving.simulation.ego import Ego
-from vla_driving.simulation.metadrive import PHYSICS_STEP_S, SimulatorError, make_environment
+from vla_driving.simulation.metadrive import (
+    PHYSICS_STEP_S,
+    SimulatorError,
+    close_environment,
+    make_environment,
+)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -63,7 +68,7 @@ class Bench:
 
     def close(self) -> None:
         """Free MetaDrive."""
-        self._environment.close()
+        close_environment(self._environment)
 
     def step(self, steering: float, throttle: float) -> None:
         """One physics step under MetaDrive's inputs."""

@@ -31,6 +31,7 @@ from vla_driving.simulation.metadrive import (
     DECISION_STEPS,
     PHYSICS_STEP_S,
     SimulatorError,
+    close_environment,
     make_environment,
 )
 from vla_driving.simulation.progress import Progress
@@ -112,7 +113,7 @@ class World:
         if self._open:
             self._open = False
             atexit.unregister(self.close)
-            self.environment.close()
+            close_environment(self.environment)
 
     def __enter__(self) -> World:
         return self
