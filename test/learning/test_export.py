@@ -31,7 +31,8 @@ def test_the_graph_answers_as_torch_does(pilot, tmp_path):
         expected = Deployed(pilot)(*map(torch.from_numpy, (images, ego, navigation)))
     for name, answer, truth in zip(OUTPUTS, answers, expected, strict=True):
         assert answer.shape == (1, *SHAPES[name]), name
-        np.testing.assert_allclose(answer, truth.numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
+        # Weights in half precision: 11 bits of mantissa.
+        np.testing.assert_allclose(answer, truth.numpy(), rtol=5e-3, atol=5e-4, err_msg=name)
 
 
 def test_controls_stay_within_what_the_car_can_do(pilot):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from vla_driving.learning.network import Pilot
 from vla_driving.learning.tensors import INPUTS, OUTPUTS, SHAPES
 
 OPSET = 17
+SMALL = 256
+"""Weights of fewer numbers stay in single precision."""
 
 
 class Deployed(nn.Module):
@@ -51,7 +54,10 @@ def example() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def export(pilot: Pilot, path: Path) -> None:
-    """Write `pilot` to `path` as ONNX, its batch normalisation folded into the convolutions."""
+    """Write `pilot` to `path` as ONNX, its batch normalisation folded into the convolutions.
+
+    Weights are stored in half precision and computed with in single precision.
+    """
     deployed = Deployed(pilot.cpu().float()).eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
@@ -59,5 +65,25 @@ def export(pilot: Pilot, path: Path) -> None:
         deployed, example(), str(temporary), input_names=list(INPUTS), output_names=list(OUTPUTS),
         opset_version=OPSET, dynamo=False,
     )
-    onnx.checker.check_model(onnx.load(temporary), full_check=True)
+    model = onnx.load(temporary)
+    _halve_weights(model.graph)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, temporary)
     temporary.replace(path)
+
+
+def _halve_weights(graph: onnx.GraphProto) -> None:
+    """Large float32 initialisers as float16 behind a Cast, which runtimes fold when they load."""
+    casts = []
+    for weight in graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < SMALL:
+            continue
+        name = weight.name
+        weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(
+            onnx.helper.make_node("Cast", [weight.name], [name], to=onnx.TensorProto.FLOAT)
+        )
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
