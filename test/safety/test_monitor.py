@@ -218,6 +218,17 @@ def test_one_bad_frame_is_bridged() -> None:
     assert "plan_lateral_acceleration" in names
 
 
+def test_a_plan_that_comes_too_late_does_not_replace_the_one_that_holds() -> None:
+    world = engaged()
+    before = world.approved
+    assert before is not None
+    world.on_plan = expired
+    world.run(0.3)
+    assert status(world) == (Level.NOMINAL, Engagement.ENABLED)
+    assert world.approved is not None
+    assert world.approved.plan_sequence <= before.plan_sequence + 1
+
+
 def test_the_second_candidate_is_taken_where_the_first_is_bad() -> None:
     world = engaged()
     world.on_plan = lambda plan, world: signed_plan(
@@ -270,7 +281,7 @@ def running_a_light(plan: Plan, world: World) -> Plan:
         (swerving, "plan turns as tight as"),
         (wrong_checksum, "newer ones are invalid: checksum 1 does not fit"),
         (empty, "newer ones are invalid: it holds no candidate"),
-        (expired, "the plan approved last holds for"),
+        (expired, "plan has -0.08 s left when it comes"),
         (late, "plan is 0."),
         (off_road, "plan leaves the road by"),
         (running_a_light, "plan passes a red light by"),

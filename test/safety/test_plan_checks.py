@@ -176,5 +176,5 @@ def test_not_a_number_passes_no_check_of_its_channel() -> None:
         replace(good, x=nothing, y=nothing, heading=nothing, speed=nothing, acceleration=nothing,
                 curvature=nothing, time=nothing)
     )
-    silent = {"plan_shift", "plan_action_speed", "plan_action_heading"}
+    silent = {"plan_in_time", "plan_shift", "plan_action_speed", "plan_action_heading"}
     assert found == {check.name for check in checks.CHECKS} - silent

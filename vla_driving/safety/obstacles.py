@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
 
 import numpy as np
@@ -71,7 +72,8 @@ def objects(
     stamp_ns: Nanoseconds, listed: tuple[SceneObject, ...], min_probability: float
 ) -> Objects:
     """Arrays of the likely and finite objects, at most the nearest `MAX_OBJECTS`."""
-    table = np.array([*map(_NUMBERS, listed)], np.float32).reshape(-1, 8)
+    numbers = chain.from_iterable(map(_NUMBERS, listed))
+    table = np.fromiter(numbers, np.float32).reshape(-1, 8)
     finite = np.isfinite(table).all(axis=1)
     kept = table[finite & (table[:, 0] >= min_probability)]
     if len(kept) > MAX_OBJECTS:

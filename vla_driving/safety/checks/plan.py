@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vla_driving.contract.clock import age_s
 from vla_driving.contract.events import Severity
 from vla_driving.contract.plan import LateralAction, LongitudinalAction
 from vla_driving.contract.supervision import Level, Verdict
@@ -66,6 +67,13 @@ def _finite(c: Candidates) -> FloatArray:
     b = c.batch
     numbers = np.stack((b.time, b.x, b.y, b.heading, b.speed, b.acceleration, b.curvature))
     return (~np.isfinite(numbers)).sum(axis=(0, 2)).astype(np.float64)
+
+
+def _left(c: Candidates) -> FloatArray:
+    """Time until the plan is over, s."""
+    horizon = age_s(c.plan.stamp_ns, c.plan.valid_until_ns)
+    longest = min(horizon, c.limits.settings.inputs.plan_max_age)
+    return np.full(len(c.batch), longest - c.now_s)
 
 
 def _time(c: Candidates) -> FloatArray:
@@ -173,8 +181,7 @@ def _uncertainty(situation: Situation) -> Measured:
 def _validity(situation: Situation) -> Measured:
     if situation.approved_until_ns is None:
         return Measured(0.0, Verdict.NOT_INITIALISED, says="no plan has been approved yet")
-    left = (situation.approved_until_ns - situation.now_ns) * 1e-9
-    return Measured(left)
+    return Measured(age_s(situation.now_ns, situation.approved_until_ns))
 
 
 def _stretched(limit: Callable[[Limits], float]) -> Limit:
@@ -194,16 +201,20 @@ def _row(
     measure: Callable[[Candidates], FloatArray],
     reaction: Level = Level.MINIMAL_RISK,
     inputs: str = "vla/plan",
+    at_least: bool = False,
 ) -> CandidateCheck:
     severity = Severity.WARNING if reaction <= Level.DEGRADED else Severity.ERROR
     return CandidateCheck(
-        name, Group.PLAN, inputs, limit, unit, severity, reaction, says, source, measure=measure
+        name, Group.PLAN, inputs, limit, unit, severity, reaction, says, source, measure=measure,
+        at_least=at_least,
     )
 
 
 CHECKS: tuple[CandidateCheck, ...] = (
     _row("plan_finite", "numbers", lambda _: 0.0, "{value} of the plan are not finite",
          "not a number is no position", _finite),
+    _row("plan_in_time", "s", lambda _: 0.0, "plan has {value} left when it comes",
+         "valid_until and plan_max_age", _left, at_least=True),
     _row("plan_time", "s", lambda _: 1e-3, "times of the plan are off by {value}",
          "0.1 s grid of the contract", _time),
     _row("plan_start", "m", lambda k: k.settings.plan.max_start_distance,
