@@ -47,22 +47,9 @@ setup(
     package_data={PACKAGE: ["py.typed"]},
     data_files=shared_files(),
     python_requires=">=3.11",
-    # rclpy and vla_driving_msgs are not here: they come with ROS. The tested versions of these
-    # and of the tools for simulation, learning and tests are in requirements/.
-    install_requires=[
-        "setuptools",
-        "av",
-        "matplotlib",
-        "mcap-ros2-support",
-        "numpy",
-        "onnxruntime",
-        "opencv-python-headless",
-        "openvino",
-        "pillow",
-        "psutil",
-        "PyYAML",
-        "rosbags",
-    ],
+    # As with every ROS package: what it runs on comes with the distribution (package.xml) or, pinned,
+    # from requirements/. A list here would be checked at the start of each node.
+    install_requires=["setuptools"],
     zip_safe=False,
     entry_points={
         "console_scripts": [

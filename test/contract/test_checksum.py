@@ -28,7 +28,7 @@ QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(Heal
 @pytest.mark.parametrize(("cls", "checksum"), CHECKSUMS, ids=lambda c: c.__name__)
 @QUICK
 @given(data=st.data())
-def test_survives_the_message(cls, checksum, data: st.DataObject) -> None:  # type: ignore[no-untyped-def]
+def test_survives_the_message(cls, checksum, data: st.DataObject) -> None:
     pytest.importorskip("vla_driving_msgs.msg", reason="needs the built vla_driving_msgs package")
     value = data.draw(objects(cls))
     assert checksum(from_message(cls, to_message(value))) == checksum(value)
@@ -39,7 +39,7 @@ def test_survives_the_message(cls, checksum, data: st.DataObject) -> None:  # ty
 )
 @QUICK
 @given(data=st.data())
-def test_notices_any_changed_field(cls, checksum, data: st.DataObject) -> None:  # type: ignore[no-untyped-def]
+def test_notices_any_changed_field(cls, checksum, data: st.DataObject) -> None:
     value, other = data.draw(objects(cls)), data.draw(objects(cls))
     names = [f.name for f in dataclasses.fields(cls) if f.name not in ("checksum", "trajectory")]
     name = data.draw(st.sampled_from(names))

@@ -66,7 +66,7 @@ class Rig:
         self._lock = threading.Lock()
         self._seen: dict[str, deque[Any]] = defaultdict(lambda: deque(maxlen=5000))
         self.driver: dict[str, Any] = {}
-        self.picture: np.ndarray | None = cv2.imread(str(HERE / "road.png"))[:, :, ::-1]
+        self.picture: np.ndarray | None = road_picture()
         self._random = np.random.default_rng(1)
         self._objects = 0
         self._closing = False
@@ -193,6 +193,13 @@ class Rig:
         nothing = ObjectList(self.now_ns(), self._objects, "radar", ())
         self.publish("vehicle/objects", to_message(nothing))
         self.publish("vla/driver_state", to_message(self._car.driver(self.now_ns())))
+
+
+def road_picture() -> np.ndarray:
+    """(144, 256, 3) rgb8: a straight road of the simulator, seen by its camera."""
+    picture = cv2.imread(str(HERE / "road.png"))
+    assert picture is not None
+    return np.ascontiguousarray(picture[:, :, ::-1])
 
 
 class Stack:

@@ -39,16 +39,16 @@ def test_a_stalled_node_stops_the_car_and_a_dead_one_ends_the_drive(
     assert [e.subject for e in rig_events] == [name]
 
 
+def _stopped(rig: Rig) -> bool:
+    return bool(rig.newest(SAFETY).engagement == Engagement.STOPPED)
+
+
 def _take_the_car_back(rig: Rig) -> None:
     """A gateway that stopped for want of commands asks for the driver's foot first."""
-    rig.wait("the monitor to see the gateway's fault", lambda: _engagement(rig) == "STOPPED")
+    rig.wait("the monitor to see the gateway's fault", lambda: _stopped(rig))
     rig.driver = {"brake_override": True}
-    rig.wait("the car to be the driver's", lambda: _engagement(rig) == "DISABLED")
+    rig.wait("the car to be handed back", lambda: not rig.newest("vla/control_command").engaged)
     rig.driver = {}
-
-
-def _engagement(rig: Rig) -> str:
-    return Engagement(rig.newest(SAFETY).engagement).name
 
 
 def test_without_the_safety_monitor_the_bridge_stops_with_hazard_lights(tmp_path: Path) -> None:
@@ -69,7 +69,5 @@ def test_without_plans_the_monitor_stops_the_car_in_its_lane(tmp_path: Path) -> 
         rig.engage()
         stack.node("vla_inference").kill()
         rig.standstill()
-        rig.wait(
-            "a completed stop", lambda: rig.newest(SAFETY).engagement == Engagement.STOPPED
-        )
+        rig.wait("a completed stop", lambda: _stopped(rig))
         assert any("plan" in line for line in rig.events())

@@ -7,12 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from .rig import HERE, SAFETY, Rig, Stack
+from .rig import SAFETY, Rig, Stack, road_picture
 
 KEYS = {
     "duration_s", "real_time_factor", "distance_m", "route_completion", "collisions", "off_road",
@@ -62,7 +61,7 @@ def test_a_video_goes_through_the_same_nodes_and_nobody_engages(tmp_path: Path) 
 
 def _film(path: Path) -> None:
     """Two seconds of the road picture with a little noise."""
-    picture = cv2.imread(str(HERE / "road.png"))
+    picture = road_picture()
     random = np.random.default_rng(2)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
@@ -71,6 +70,6 @@ def _film(path: Path) -> None:
         stream.bit_rate = 4_000_000
         for _ in range(20):
             noisy = np.clip(picture + random.integers(-3, 4, picture.shape), 0, 255)
-            frame = av.VideoFrame.from_ndarray(noisy.astype(np.uint8), format="bgr24")
+            frame = av.VideoFrame.from_ndarray(noisy.astype(np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

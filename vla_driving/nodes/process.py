@@ -9,10 +9,13 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.experimental import EventsExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.signals import SignalHandlerOptions
 
 from vla_driving.contract.settings import SettingsError
 from vla_driving.nodes.stack_node import StackNode
+
+RCLError: type[Exception] = rclpy_implementation.RCLError
 
 
 def run(node_class: Callable[[], StackNode]) -> None:
@@ -40,7 +43,11 @@ def run(node_class: Callable[[], StackNode]) -> None:
     gc.freeze()
     # spin() of this executor does not return on shutdown in Jazzy; spin_once does.
     while rclpy.ok() and not asked_to_stop:
-        executor.spin_once(timeout_sec=0.5)
+        try:
+            executor.spin_once(timeout_sec=0.5)
+        except RCLError as error:
+            # A stranger's request for a transition that does not exist must not end the drive.
+            node.get_logger().error(f"refused: {error}")
     executor.remove_node(node)
     node.end()
     node.destroy_node()

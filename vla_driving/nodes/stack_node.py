@@ -198,8 +198,9 @@ class StackNode(LifecycleNode, ABC):
         self._begun = True
         try:
             self.configure()
-        except (ValueError, OSError, ImportError) as error:
-            self.get_logger().error(f"cannot be configured: {error}")
+        except Exception as error:  # rclpy would swallow it without a word
+            kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+            self.get_logger().error(f"cannot be configured: {kind}{error}")
             self._let_go()
             return TransitionCallbackReturn.FAILURE
         self.configured = True
