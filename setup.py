@@ -47,8 +47,8 @@ setup(
     package_data={PACKAGE: ["py.typed"]},
     data_files=shared_files(),
     python_requires=">=3.11",
-    # As with every ROS package: what it runs on comes with the distribution (package.xml) or, pinned,
-    # from requirements/. A list here would be checked at the start of each node.
+    # As with every ROS package: what it needs comes with the distribution (package.xml) or, pinned,
+    # from requirements/; a list here would be checked at the start of each node.
     install_requires=["setuptools"],
     zip_safe=False,
     entry_points={
