@@ -75,16 +75,20 @@ class Supervisor:
         grace_s: float = 10.0,
         listen_s: float = 1.0,
         show: Callable[[str], None] = print,
+        stop_car_first: bool = True,
     ) -> None:
         """`grace_s`: how long the car may take to stand after a death or an interrupt.
 
         `listen_s`: how long to look for nodes of the same names in the domain. `show` takes a line.
+        `stop_car_first`: bring an engaged car to rest before going down; not for a simulated one
+        that ends with the set.
         """
         self._processes = processes
         self._options = options
         self._grace_s = grace_s
         self._listen_s = listen_s
         self._show = show
+        self._stop_car_first = stop_car_first
         self._children: list[Child] = []
         self._mourned: set[str] = set()
         self._signals = 0
@@ -242,7 +246,8 @@ class Supervisor:
         return moving
 
     def _shut_down(self) -> None:
-        if self._up and all(dead.process.death == Death.REPORT for dead in self.deaths):
+        lived = all(dead.process.death == Death.REPORT for dead in self.deaths)
+        if self._up and self._stop_car_first and lived:
             self._stop_the_car()
         for child in reversed(self._children):
             child.end(_PATIENCE_S)

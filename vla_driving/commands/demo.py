@@ -55,8 +55,13 @@ def _drive(
         simulator["seed"] = arguments.seed
     extra: Overrides = {"simulator": simulator, RECORDER: {"folder": str(out / "bag")}}
     options = start_options(arguments, out, extra)
-    show = print if arguments.verbose else _important
-    with Supervisor(select(Set.SIM), options, show=show) as supervisor:
+    over = False
+
+    def show(line: str) -> None:
+        if arguments.verbose or ("[INFO]" not in line and not over):
+            print(line, flush=True)
+
+    with Supervisor(select(Set.SIM), options, show=show, stop_car_first=False) as supervisor:
         supervisor.start()
         progress = DriveProgress(supervisor.node, arguments.duration, ENGAGE_WITHIN_S, _print)
         supervisor.watch(until=progress.done)
@@ -64,6 +69,7 @@ def _drive(
             _print(progress.outcome)
             # The bag ends with the drive: bringing the stack down is no fault of it.
             supervisor.deactivate(RECORDER)
+            over = True
     return tuple(d.process.node for d in supervisor.deaths), progress.ended_ns or None
 
 
@@ -98,12 +104,6 @@ SHOWN = (
 
 def _print(line: str) -> None:
     print(f"  {line}", flush=True)
-
-
-def _important(line: str) -> None:
-    """Leave out what nodes say in passing."""
-    if "[INFO]" not in line:
-        print(line, flush=True)
 
 
 class _Steps:
