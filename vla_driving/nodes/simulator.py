@@ -23,6 +23,7 @@ from vla_driving.nodes.parameters import named_file
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
 from vla_driving.simulation.actuators import load_actuators
+from vla_driving.simulation.disturbances import CameraDisturbances
 from vla_driving.simulation.drive_by_wire import DriverInputs
 from vla_driving.simulation.driver import ScriptedDriver
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S
@@ -55,6 +56,7 @@ class Simulator(StackNode):
         self._camera = one_camera(known_cameras(self.stack))
         self._world = World(scenario, vehicle, actuators, Renderer(self._camera))
         self._driver = ScriptedDriver(scenario.driver)
+        self._disturbances = CameraDisturbances(scenario.disturbances)
         self._safety: SafetyState | None = None
         self._command: ControlCommand | None = None
         self._steps = 0
@@ -130,7 +132,9 @@ class Simulator(StackNode):
         if self._due(rates.simulation_state):
             self._send_truth(stamp_ns)
         if self._due(rates.camera):
-            self._send_image(stamp_ns, self._world.render())
+            image = self._disturbances.apply(self._world.render(), self._world.time_s)
+            if image is not None:
+                self._send_image(stamp_ns, image)
 
     def _driver_inputs(self, world: World) -> DriverInputs:
         """What the person at the wheel does now."""
