@@ -188,7 +188,7 @@ def test_lost_plans_lead_to_a_comfortable_stop_and_the_driver_engages_again() ->
     world.run(12.0)
     assert status(world) == (Level.STOPPED, Engagement.STOPPED)
     assert world.lowest_acceleration >= -VEHICLE.comfort_deceleration - 0.01
-    assert "plan is 0.6" in text(world)
+    assert "no plan for 0.5" in text(world)
     assert world.approved is not None
     assert world.approved.hold
     assert world.approved.hazard_lights
@@ -204,6 +204,17 @@ def test_lost_plans_lead_to_a_comfortable_stop_and_the_driver_engages_again() ->
     world.run(0.1, engage_button=True).run(3.0)
     assert status(world)[1] == Engagement.ENABLED
     assert world.speed > 2.0
+
+
+def test_the_stop_begins_before_the_last_plan_ends() -> None:
+    world = engaged()
+    first = len(world.outputs)
+    world.on_plan = lambda plan, world: None
+    for _ in range(60):
+        world.run(0.02)
+        assert world.approved is not None
+        assert world.approved.valid_until_ns - world.now_ns >= nanoseconds(0.04)
+    assert approved_sources(world, first) == {PlanSource.MODEL, PlanSource.FALLBACK}
 
 
 def test_one_bad_frame_is_bridged() -> None:
@@ -279,10 +290,10 @@ def running_a_light(plan: Plan, world: World) -> Plan:
     [
         (nan_plan, "of the plan are not finite"),
         (swerving, "plan turns as tight as"),
-        (wrong_checksum, "newer ones are invalid: checksum 1 does not fit"),
-        (empty, "newer ones are invalid: it holds no candidate"),
+        (wrong_checksum, "newer plans are invalid (checksum 1 does not fit)"),
+        (empty, "newer plans are invalid (it holds no candidate)"),
         (expired, "plan has -0.08 s left when it comes"),
-        (late, "plan is 0."),
+        (late, "no plan for 0.5"),
         (off_road, "plan leaves the road by"),
         (running_a_light, "plan passes a red light by"),
     ],

@@ -217,7 +217,8 @@ class Approval:
         for an emergency stop.
         """
         approved = self.approved
-        if approved is None or now_ns > approved.until_ns:
+        min_left = self._limits.settings.plan.min_left
+        if approved is None or age_s(now_ns, approved.until_ns) < min_left:
             self._live = {}
             return Level.MINIMAL_RISK
         if self._now is not None and self._now[0] == now_ns:

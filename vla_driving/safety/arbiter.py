@@ -5,9 +5,10 @@ car stands or the driver has it. DEGRADED lasts `degraded_hold` after its last c
 driver drives nothing is under way: DEGRADED then says that something is amiss.
 
 Bridging, exactly: a plan without a candidate that passes changes nothing by itself. The plan
-approved last is followed on while (a) it is within `valid_until` and `plan_max_age`, and (b) it
-still passes the checks marked "every step" against the newest objects. The step in which one of the
-two ends is the step in which the stop begins.
+approved last is followed on while (a) its `valid_until` and `plan_max_age` are at least `min_left`
+away, so that the bridge never sees an approved plan end, and (b) it still passes the checks marked
+"every step" against the newest objects. The step in which one of the two ends is the step in which
+the stop begins.
 """
 
 from __future__ import annotations

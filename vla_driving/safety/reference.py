@@ -32,7 +32,7 @@ the first whose failures ask for no more than DEGRADED is approved with a speed 
 jumps sideways is refused until the next one confirms it.
 
 A plan of which nothing can be approved changes nothing by itself: the plan approved last is
-followed on while it is within its `valid_until` and `plan_max_age`, and still passes the checks
+followed on until `min_left` before its `valid_until` and `plan_max_age`, if it passes the checks
 marked "every step" against the newest objects (a foreseen collision counts after
 `collision_confirm`, one that asks for an emergency stop at once). In the step in which that
 ends, the stop begins.

@@ -37,6 +37,7 @@ class InputSettings:
 class PlanSettings:
     """What a plan must satisfy besides the car's own limits."""
 
+    min_left: float = quantity("s", 0.0, 0.5, "the own stop begins this long before a plan ends")
     max_start_distance: float = quantity("m", 0.05, 2.0, "first point from where the car then is")
     max_start_speed: float = quantity("m/s", 0.2, 5.0, "first speed from the measured one")
     max_step_error: float = quantity("m", 0.02, 1.0, "distance of two points against the speed")

@@ -28,7 +28,7 @@ from vla_driving.safety.checks.table import (
     StateCheck,
 )
 
-_SLOW = 0.5
+_SLOW = 1.5
 """m/s. Below it the angle of the wheels moves nothing worth limiting."""
 _HALF_SECOND = 5
 """Periods over which lateral jerk is averaged (UN R79 5.6.2.1.3)."""
@@ -181,7 +181,12 @@ def _uncertainty(situation: Situation) -> Measured:
 def _validity(situation: Situation) -> Measured:
     if situation.approved_until_ns is None:
         return Measured(0.0, Verdict.NOT_INITIALISED, says="no plan has been approved yet")
-    return Measured(age_s(situation.now_ns, situation.approved_until_ns))
+    watch = situation.intake.plan
+    why = f"no plan for {watch.age_s(situation.now_ns):.2f} s"
+    if watch.last_malformed:
+        why = f"newer plans are invalid ({watch.reason})"
+    left = age_s(situation.now_ns, situation.approved_until_ns)
+    return Measured(left, says=f"{why}, the last approved one holds for {{value}}")
 
 
 def _stretched(limit: Callable[[Limits], float]) -> Limit:
@@ -213,7 +218,7 @@ def _row(
 CHECKS: tuple[CandidateCheck, ...] = (
     _row("plan_finite", "numbers", lambda _: 0.0, "{value} of the plan are not finite",
          "not a number is no position", _finite),
-    _row("plan_in_time", "s", lambda _: 0.0, "plan has {value} left when it comes",
+    _row("plan_in_time", "s", lambda k: k.settings.plan.min_left, "plan has {value} left when it comes",
          "valid_until and plan_max_age", _left, at_least=True),
     _row("plan_time", "s", lambda _: 1e-3, "times of the plan are off by {value}",
          "0.1 s grid of the contract", _time),
@@ -267,8 +272,8 @@ STATE_CHECKS: tuple[StateCheck, ...] = (
         "stated by the model", measure=_uncertainty,
     ),
     StateCheck(
-        "plan_validity", Group.PLAN, "vla/plan", lambda _: 0.0, "s", Severity.ERROR,
-        Level.MINIMAL_RISK, "the plan approved last holds for {value}", "valid_until of the plan",
-        measure=_validity, at_least=True,
+        "plan_validity", Group.PLAN, "vla/plan", lambda k: k.settings.plan.min_left, "s",
+        Severity.ERROR, Level.MINIMAL_RISK, "the last approved plan holds for {value}",
+        "valid_until of the plan", measure=_validity, at_least=True,
     ),
 )
