@@ -98,16 +98,19 @@ def _alert(image: Image, safety: SafetyState | None) -> None:
     if safety is None or safety.alert is Alert.NONE or not safety.alert_text:
         return
     room = image.shape[1] * 6 // 10
-    words = canvas.shortened(safety.alert_text, 19, room)
-    failed = [c.detail or c.name for c in safety.checks if c.verdict is not Verdict.PASS][:2]
-    lines = [canvas.shortened(line, 14, room) for line in failed]
-    width = max([canvas.text_width(words, 19)] + [canvas.text_width(w, 14) for w in lines]) + 48
+    sizes = (s for s in (19, 17, 15) if canvas.text_width(safety.alert_text, s) <= room)
+    size = next(sizes, 15)
+    words = canvas.shortened(safety.alert_text, size, room)
+    failed = [c.detail or c.name for c in safety.checks if c.verdict is not Verdict.PASS]
+    more = [line for line in failed if line not in safety.alert_text][:2]
+    lines = [canvas.shortened(line, 14, room) for line in more]
+    width = max([canvas.text_width(words, size)] + [canvas.text_width(w, 14) for w in lines]) + 48
     height = 40 + 20 * len(lines)
     left = (image.shape[1] - width) // 2
     colour = ALERT_COLOURS[safety.alert]
     canvas.panel(image, left, 66, width, height, canvas.DARK, 215, 12)
     canvas.panel(image, left, 66, 6, height, colour, 255, 3)
-    canvas.text(image, words, left + 24, 75, 19, colour)
+    canvas.text(image, words, left + 24, 75, size, colour)
     for number, line in enumerate(lines):
         canvas.text(image, line, left + 24, 101 + 20 * number, 14, (205, 212, 222))
 
@@ -127,7 +130,7 @@ def _instruments(image: Image, moment: Moment, left: int, width: int) -> None:
     wanted = command.acceleration if command and command.engaged else None
     _acceleration(image, left + 16, top + 96, width - 32, acceleration, wanted)
     latency = "--" if moment.latency_ms is None else f"{moment.latency_ms:.0f} ms"
-    canvas.text(image, "frame to command", left + 16, top + 122, 12, canvas.GREY)
+    canvas.text(image, "to command", left + 16, top + 122, 12, canvas.GREY)
     canvas.text(image, latency, left + width - 16, top + 120, 14, canvas.WHITE, "right")
 
 
