@@ -218,8 +218,9 @@ def _row(
 CHECKS: tuple[CandidateCheck, ...] = (
     _row("plan_finite", "numbers", lambda _: 0.0, "{value} of the plan are not finite",
          "not a number is no position", _finite),
-    _row("plan_in_time", "s", lambda k: k.settings.plan.min_left, "plan has {value} left when it comes",
-         "valid_until and plan_max_age", _left, at_least=True),
+    _row("plan_in_time", "s", lambda k: k.settings.plan.min_left,
+         "plan has {value} left when it comes", "valid_until and plan_max_age", _left,
+         at_least=True),
     _row("plan_time", "s", lambda _: 1e-3, "times of the plan are off by {value}",
          "0.1 s grid of the contract", _time),
     _row("plan_start", "m", lambda k: k.settings.plan.max_start_distance,
