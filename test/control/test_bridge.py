@@ -276,7 +276,7 @@ def test_every_fault_has_a_row_and_tells_value_limit_and_reaction() -> None:
     loop.run(1.0)
     event = next(e for _, o in loop.log for e in o.events if e.name == "approved_plan_expired")
     row = REACTIONS[event.name]
-    assert row.reaction in event.text
+    assert row.text in event.text
     assert event.subject == "vla/approved_plan"
     assert "\n" not in event.text
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from vla_driving.contract.checksum import command_checksum
 from vla_driving.contract.clock import SECOND, Nanoseconds, age_s
 from vla_driving.contract.events import DriveEvent, Severity
+from vla_driving.contract.faults import Fault, FaultLog
 from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.plan import ApprovedPlan, PlanSource
 from vla_driving.contract.rates import Rates
@@ -17,7 +18,7 @@ from vla_driving.contract.vehicle import (
     VehicleState,
 )
 from vla_driving.control.envelope import Actuation, Envelope
-from vla_driving.control.faults import NODE, Fault, FaultLog
+from vla_driving.control.faults import NODE, REACTIONS, make_fault
 from vla_driving.control.following import PlanFollower
 from vla_driving.control.intake import PlanIntake, StateIntake
 from vla_driving.control.position import Position, PositionEstimate
@@ -75,7 +76,7 @@ class ControllerBridge:
         self._lateral = LateralTracker(settings.lateral, vehicle)
         self._follower = PlanFollower(settings.longitudinal, vehicle)
         self._envelope = Envelope(vehicle, self._period_s)
-        self._fault_log = FaultLog()
+        self._fault_log = FaultLog(NODE, REACTIONS)
         self._mode = CommandSource.STANDBY
         self._stop: OwnStop | None = None
         self._withheld = 0.0
@@ -131,7 +132,7 @@ class ControllerBridge:
         found = [self._plans.refusal, self._states.refusal, plan_fault, state_fault]
         if plan_fault is None and state_fault is None and not position.measured:
             age = self._plan_age_s(now_ns)
-            found.append(Fault("ego_motion_unknown", age, 0.0, "s", "no motion known since"))
+            found.append(make_fault("ego_motion_unknown", age, 0.0, "s", "no motion known since"))
         return tuple(fault for fault in found if fault is not None)
 
     def _plan_age_s(self, now_ns: Nanoseconds) -> float:

@@ -12,10 +12,11 @@ import numpy as np
 
 from vla_driving.contract.checksum import approved_plan_checksum, vehicle_state_checksum
 from vla_driving.contract.clock import Nanoseconds, age_s
+from vla_driving.contract.faults import Fault
 from vla_driving.contract.plan import ApprovedPlan
 from vla_driving.contract.trajectory import HORIZON_S, POINTS, TIMES_S
 from vla_driving.contract.vehicle import VehicleState
-from vla_driving.control.faults import Fault
+from vla_driving.control.faults import make_fault
 from vla_driving.control.path import Path
 from vla_driving.control.settings import SupervisionSettings
 
@@ -63,12 +64,12 @@ class PlanIntake:
     def fault(self, now_ns: Nanoseconds) -> Fault | None:
         """Why no plan can be followed now, or None where one can."""
         if self.plan is None:
-            return Fault("approved_plan_missing", 0.0, 1.0, "messages", "no approved plan yet")
+            return make_fault("approved_plan_missing", 0.0, 1.0, "messages", "no approved plan yet")
         if now_ns > self.plan.valid_until_ns:
             late = age_s(self.plan.valid_until_ns, now_ns)
-            return Fault("approved_plan_expired", late, 0.0, "s", "approved plan out of date by")
+            return make_fault("approved_plan_expired", late, 0.0, "s", "approved plan out of date by")
         if self._refused_in_a_row >= self._settings.max_rejections:
-            return Fault(
+            return make_fault(
                 "approved_plan_refused", self._refused_in_a_row, self._settings.max_rejections,
                 "messages", "approved plans refused in a row",
             )
@@ -77,14 +78,14 @@ class PlanIntake:
     def _check(self, plan: ApprovedPlan, now_ns: Nanoseconds) -> Fault | None:
         found = approved_plan_checksum(plan)
         if found != plan.checksum:
-            return Fault("approved_plan_corrupt", plan.checksum, found, "", "checksum")
+            return make_fault("approved_plan_corrupt", plan.checksum, found, "", "checksum")
         absurd = _absurd_plan(plan, now_ns, self._settings.future_tolerance)
         if absurd is not None:
-            return Fault("approved_plan_invalid", *absurd)
+            return make_fault("approved_plan_invalid", *absurd)
         # By sequence alone: a plan of the model after one of the fallback has an older stamp.
         if self._order is not None and plan.sequence <= self._order:
             limit = self._order + 1
-            return Fault("approved_plan_out_of_order", plan.sequence, limit, "", "sequence")
+            return make_fault("approved_plan_out_of_order", plan.sequence, limit, "", "sequence")
         return None
 
 
@@ -110,23 +111,23 @@ class StateIntake:
     def fault(self, now_ns: Nanoseconds) -> Fault | None:
         """Why the car's state is not known now, or None where it is."""
         if self.state is None:
-            return Fault("vehicle_state_missing", 0.0, 1.0, "messages", "no vehicle state yet")
+            return make_fault("vehicle_state_missing", 0.0, 1.0, "messages", "no vehicle state yet")
         age, limit = age_s(self.state.stamp_ns, now_ns), self._settings.vehicle_state_timeout
         if age > limit:
-            return Fault("vehicle_state_stale", age, limit, "s", "age of the vehicle state")
+            return make_fault("vehicle_state_stale", age, limit, "s", "age of the vehicle state")
         return None
 
     def _check(self, state: VehicleState, now_ns: Nanoseconds) -> Fault | None:
         found = vehicle_state_checksum(state)
         if found != state.checksum:
-            return Fault("vehicle_state_corrupt", state.checksum, found, "", "checksum")
+            return make_fault("vehicle_state_corrupt", state.checksum, found, "", "checksum")
         absurd = _absurd_state(state, now_ns, self._settings.future_tolerance)
         if absurd is not None:
-            return Fault("vehicle_state_invalid", *absurd)
+            return make_fault("vehicle_state_invalid", *absurd)
         # By stamp, not by sequence: a restarted vehicle interface counts from zero again.
         if self.state is not None and state.stamp_ns <= self.state.stamp_ns:
             back = age_s(state.stamp_ns, self.state.stamp_ns)
-            return Fault("vehicle_state_out_of_order", back, 0.0, "s", "stamp runs back by")
+            return make_fault("vehicle_state_out_of_order", back, 0.0, "s", "stamp runs back by")
         return None
 
 
