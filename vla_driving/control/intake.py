@@ -67,7 +67,8 @@ class PlanIntake:
             return make_fault("approved_plan_missing", 0.0, 1.0, "messages", "no approved plan yet")
         if now_ns > self.plan.valid_until_ns:
             late = age_s(self.plan.valid_until_ns, now_ns)
-            return make_fault("approved_plan_expired", late, 0.0, "s", "approved plan out of date by")
+            detail = "approved plan out of date by"
+            return make_fault("approved_plan_expired", late, 0.0, "s", detail)
         if self._refused_in_a_row >= self._settings.max_rejections:
             return make_fault(
                 "approved_plan_refused", self._refused_in_a_row, self._settings.max_rejections,
