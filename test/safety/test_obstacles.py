@@ -28,6 +28,7 @@ from vla_driving.safety.obstacles import (
     objects,
     rss_distance,
     stopping_distance,
+    with_measured_velocity,
 )
 
 WORLD = SETTINGS.world
@@ -250,3 +251,20 @@ def test_a_path_that_turns_back_looks_behind_too() -> None:
     x, y, heading = bend(1 / 0.15, 1.7)
     assert not Paths(batch(START, (turning,))).forward
     assert contact(turning, car(x, y, 0.0, heading)) < 2.5
+
+
+def test_an_object_that_both_see_has_the_velocity_that_the_sensor_measures() -> None:
+    guessed = objects(START, (car(20.0, speed=2.0), car(20.0, y=3.5, speed=1.0)), 0.5)
+    measured = objects(START, (car(21.5, y=0.3, speed=8.0),), 0.5)
+    merged = with_measured_velocity(guessed, measured, 2.0)
+    assert merged.vectors[0, 1].tolist() == [8.0, 1.0]
+    assert np.array_equal(merged.vectors[:, 0], guessed.vectors[:, 0])
+
+
+@pytest.mark.parametrize("far", [9.0, -9.0])
+def test_an_object_that_the_sensor_does_not_see_stays_as_the_model_says(far: float) -> None:
+    guessed = objects(START, (car(20.0, speed=2.0),), 0.5)
+    other = objects(START, (car(20.0 + far, speed=8.0),), 0.5)
+    assert with_measured_velocity(guessed, other, 2.0).vectors[0, 1, 0] == 2.0
+    assert with_measured_velocity(guessed, NONE, 2.0) is guessed
+    assert with_measured_velocity(NONE, other, 2.0) is NONE

@@ -28,6 +28,7 @@ from vla_driving.safety.obstacles import (
     moved,
     no_objects,
     objects,
+    with_measured_velocity,
 )
 from vla_driving.safety.report import worst
 
@@ -121,7 +122,9 @@ class World:
         return float(lost.min()) if len(lost) else None
 
     def _both(self, stamp_ns: Nanoseconds) -> tuple[Objects, Objects]:
-        return self._in_frame(0, self.scene, stamp_ns), self._in_frame(1, self.sensor, stamp_ns)
+        scene = self._in_frame(0, self.scene, stamp_ns)
+        sensor = self._in_frame(1, self.sensor, stamp_ns)
+        return with_measured_velocity(scene, sensor, _SAME_OBJECT), sensor
 
     def _in_frame(self, slot: int, items: Objects, stamp_ns: Nanoseconds) -> Objects:
         """Objects in base_link at an instant; the last answer is kept for each of the two lists."""

@@ -101,6 +101,29 @@ def moved(items: Objects, change: PoseChange) -> Objects:
     return Objects(items.stamp_ns, turned, items.halves, items.malformed)
 
 
+def with_measured_velocity(scene: Objects, sensor: Objects, apart: float) -> Objects:
+    """The scene, each object that the sensor sees as well with the velocity that it measures.
+
+    A model may guess speeds from a single picture; a radar measures them. Two are the same where
+    one lies on the other as seen from the car, and no further than `apart` m and half a length
+    before or behind it: pictures tell directions better than distances. Both lists are in one
+    frame. The place stays the model's; an object that the sensor does not see stays as it is.
+    """
+    if not len(scene) or not len(sensor):
+        return scene
+    places = sensor.vectors[:, 0]
+    towards = places / np.maximum(np.hypot(places[0], places[1]), np.float32(0.1))
+    x, y = scene.vectors[:, 0, :, None] - places[:, None, :]
+    along = np.abs(x * towards[0] + y * towards[1])
+    across = np.abs(y * towards[0] - x * towards[1])
+    fits = (across <= sensor.halves[1]) & (along <= sensor.halves[0] + apart)
+    nearest = np.where(fits, along + across, np.float32(NOWHERE_M)).argmin(axis=1)
+    same = fits[np.arange(len(scene)), nearest]
+    vectors = scene.vectors.copy()
+    vectors[:, 1, same] = sensor.vectors[:, 1, nearest[same]]
+    return Objects(scene.stamp_ns, vectors, scene.halves, scene.malformed)
+
+
 @dataclass(frozen=True, eq=False)
 class Approach:
     """How near the objects come on each of C paths, (C,) each.
