@@ -57,7 +57,7 @@ class Child:
     ) -> None:
         """Start it. Raises BringupError where its program is not there."""
         self.process = process
-        command = [*_wrapper(), *process.prefix, *_program(process), *ros_arguments(process, options)]
+        command = [*_wrapper(), *_program(process), *ros_arguments(process, options)]
         self.output = Output(process.node, options.log_folder / f"{process.node}.log", show)
         self._popen = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -179,7 +179,7 @@ def _node(
     kind = LifecycleNode if row.lifecycle else Node
     return kind(
         package="vla_driving", executable=row.executable, name=row.node, namespace=namespace,
-        parameters=[str(file)], output="screen", prefix=" ".join(row.prefix),
+        parameters=[str(file)], output="screen",
     )
 
 

@@ -37,7 +37,7 @@ class Process:
     """One row. The parameters are the group of the node's name in config/stack.yaml.
 
     `consequence` is what happens to the car when it dies, in words; `configure_timeout_s` is how
-    long its configuration may take; `niceness` as of nice(1).
+    long its configuration may take.
     """
 
     node: str
@@ -47,12 +47,6 @@ class Process:
     death: Death
     consequence: str
     configure_timeout_s: float
-    niceness: int = 0
-
-    @property
-    def prefix(self) -> list[str]:
-        """Command in front of its own: whoever does not drive waits for those who do."""
-        return ["nice", "-n", str(self.niceness)] if self.niceness else []
 
     @property
     def module(self) -> str:
@@ -71,12 +65,10 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         "event_recorder", frozenset({Set.CAR, Set.SIM, Set.BENCH, Set.RECORD}), True, True,
         Death.REPORT, "the drive goes on unrecorded; what was written stays readable", 20.0,
-        niceness=10,
     ),
     Process(
         "simulator", frozenset({Set.SIM}), True, False,
         Death.END, "there is no car any more", 180.0,  # bakes its models at the first start
-        niceness=5,
     ),
     Process(
         "bench_vehicle", frozenset({Set.BENCH}), True, False,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
-from collections.abc import Callable
 
 import rclpy
 from rclpy.experimental import EventsExecutor
@@ -18,7 +18,7 @@ from vla_driving.nodes.stack_node import StackNode
 RCLError: type[Exception] = rclpy_implementation.RCLError
 
 
-def run(node_class: Callable[[], StackNode]) -> None:
+def run(node_class: type[StackNode]) -> None:
     """Make the node and spin until SIGINT or SIGTERM; a bad parameter ends it with one line."""
     asked_to_stop = False
 
@@ -30,6 +30,7 @@ def run(node_class: Callable[[], StackNode]) -> None:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    os.nice(node_class.NICENESS)
     try:
         node = node_class()
     except SettingsError as error:

@@ -30,13 +30,15 @@ RECORDER_DEPTH = 100
 class StackNode(LifecycleNode, ABC):
     """A lifecycle node around one core.
 
-    A subclass names its SETTINGS class and fills `configure` (make the core, `listen`, `speak`,
+    A subclass names its SETTINGS class (and a NICENESS as of nice(1), where it does not drive and
+    has to give way to those that do) and fills `configure` (make the core, `listen`, `speak`,
     `every`); `configure` raises ValueError with one line where something does not fit. Messages are
     taken and timers run while the node is active.
     """
 
     NAME: ClassVar[str]
     SETTINGS: ClassVar[type]
+    NICENESS: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__(self.NAME)
