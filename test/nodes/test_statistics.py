@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vla_driving.contract.clock import nanoseconds
-from vla_driving.nodes.statistics import InputStatistics, StepStatistics
+from vla_driving.nodes.statistics import InputStatistics, StepStatistics, quantile
 
 
 def test_gaps_in_the_sequence_are_drops() -> None:
@@ -44,11 +44,19 @@ def test_silence_is_measured_from_the_last_arrival() -> None:
 
 
 @given(st.lists(st.floats(0, 1e4), min_size=1, max_size=2000))
-def test_quantiles_lie_among_the_newest_durations(durations: list[float]) -> None:
+def test_quantiles_lie_among_the_values(values: list[float]) -> None:
+    assert quantile(values, 0.0) == min(values)
+    assert quantile(values, 1.0) == max(values)
+    assert quantile(values, 0.5) in values
+
+
+def test_steps_are_counted_by_duration_and_period() -> None:
     steps = StepStatistics()
-    for duration in durations:
-        steps.took(duration)
-    newest = durations[-512:]
-    assert steps.quantile(0.0) == min(newest)
-    assert steps.quantile(1.0) == max(newest)
-    assert steps.quantile(0.5) in newest
+    assert steps.figures()["step_period_ms_p99"] == "0.00"
+    for k in range(600):
+        steps.took(0.01 * k, 0.01 * k + 0.002)
+    assert len(steps.durations_ms) == 512
+    assert steps.figures() == {
+        "step_duration_ms_p50": "2.00", "step_duration_ms_p99": "2.00",
+        "step_period_ms_p50": "10.00", "step_period_ms_p99": "10.00",
+    }

@@ -17,6 +17,7 @@ class ControllerBridgeNode(StackNode):
 
     NAME: ClassVar[str] = "controller_bridge"
     SETTINGS: ClassVar[type] = ControllerBridgeSettings
+    NICENESS: ClassVar[int] = -10
 
     def configure(self) -> None:
         """Make the core and its topics. Raises SettingsError for a bad vehicle file."""

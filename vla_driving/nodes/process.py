@@ -30,13 +30,15 @@ def run(node_class: type[StackNode]) -> None:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    os.nice(node_class.NICENESS)
+    refused = _prioritise(node_class.NICENESS)
     try:
         node = node_class()
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         rclpy.try_shutdown()
         raise SystemExit(2) from None
+    if refused:
+        node.get_logger().info(refused)
     executor = EventsExecutor()
     executor.add_node(node)
     # What lives from here on is young: full collections of the libraries would cost tens of ms.
@@ -53,3 +55,15 @@ def run(node_class: type[StackNode]) -> None:
     node.end()
     node.destroy_node()
     rclpy.try_shutdown()
+
+
+def _prioritise(niceness: int) -> str:
+    """Take the priority of the node's kind; says so where the system does not permit it."""
+    try:
+        os.nice(niceness)
+    except PermissionError:
+        return (
+            f"no permission for niceness {niceness}: runs at normal priority; "
+            "on a car, grant CAP_SYS_NICE or set LimitNICE"
+        )
+    return ""

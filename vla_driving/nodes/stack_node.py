@@ -30,10 +30,10 @@ RECORDER_DEPTH = 100
 class StackNode(LifecycleNode, ABC):
     """A lifecycle node around one core.
 
-    A subclass names its SETTINGS class (and a NICENESS as of nice(1), where it does not drive and
-    has to give way to those that do) and fills `configure` (make the core, `listen`, `speak`,
-    `every`); `configure` raises ValueError with one line where something does not fit. Messages are
-    taken and timers run while the node is active.
+    A subclass names its SETTINGS class and its NICENESS (as of nice(1): the nearer to the
+    actuators, the lower), and fills `configure` (make the core, `listen`, `speak`, `every`), which
+    raises ValueError with one line where something does not fit. Messages are taken and timers run
+    while the node is active.
     """
 
     NAME: ClassVar[str]
@@ -170,7 +170,7 @@ class StackNode(LifecycleNode, ABC):
         def measured(*arguments: Any) -> None:
             begin = time.perf_counter()
             step(*arguments)
-            self.steps.took((time.perf_counter() - begin) * 1e3)
+            self.steps.took(begin, time.perf_counter())
 
         return measured
 
@@ -265,8 +265,7 @@ class StackNode(LifecycleNode, ABC):
     def _publish_diagnostics(self) -> None:
         values = {
             "state": "active" if self.active else "inactive",
-            "step_ms_p50": f"{self.steps.quantile(0.5):.2f}",
-            "step_ms_p99": f"{self.steps.quantile(0.99):.2f}",
+            **self.steps.figures(),
         }
         for topic, statistics in self.inputs.items():
             values[f"{topic} rate_hz"] = f"{statistics.rate_hz(DIAGNOSTICS_PERIOD_S):.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vla_driving.contract.clock import Nanoseconds, age_s
@@ -45,15 +46,29 @@ class InputStatistics:
 
 @dataclass
 class StepStatistics:
-    """Durations of the last 512 steps, in ms."""
+    """Durations of the last 512 steps and the times from one to the next, in ms."""
 
     durations_ms: deque[float] = field(default_factory=lambda: deque(maxlen=512))
+    periods_ms: deque[float] = field(default_factory=lambda: deque(maxlen=512))
+    _last_begin_s: float | None = None
 
-    def took(self, milliseconds: float) -> None:
-        """Count one step."""
-        self.durations_ms.append(milliseconds)
+    def took(self, begin_s: float, end_s: float) -> None:
+        """Count one step by its begin and end on any steady clock."""
+        self.durations_ms.append((end_s - begin_s) * 1e3)
+        if self._last_begin_s is not None:
+            self.periods_ms.append((begin_s - self._last_begin_s) * 1e3)
+        self._last_begin_s = begin_s
 
-    def quantile(self, share: float) -> float:
-        """Quantile of the durations; 0 where there are none."""
-        ordered = sorted(self.durations_ms)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+    def figures(self) -> dict[str, str]:
+        """Median and 99 % quantile of both, for diagnostics."""
+        return {
+            f"step_{name}_ms_p{round(share * 100)}": f"{quantile(values, share):.2f}"
+            for name, values in (("duration", self.durations_ms), ("period", self.periods_ms))
+            for share in (0.5, 0.99)
+        }
+
+
+def quantile(values: Iterable[float], share: float) -> float:
+    """Quantile of the values by the nearest rank; 0 where there are none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
