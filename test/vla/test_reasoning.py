@@ -108,3 +108,16 @@ def test_one_short_sentence_for_any_path(
     assert "\n" not in told.sentence
     assert len(told.evidence) <= 16
     assert all(np.isfinite(e.value) for e in told.evidence)
+
+
+def test_following_a_tight_bend_is_no_lane_change() -> None:
+    bend = path(8.0, -0.3, 1.0 / 24.0)
+    angle = np.linspace(0.0, 1.3, 12)
+    lines = tuple(
+        LaneLine(
+            kind, 0.9, ((24.0 - left) * np.sin(angle)).astype(np.float32),
+            (24.0 - (24.0 - left) * np.cos(angle)).astype(np.float32),
+        )
+        for kind, left in ((LaneLineKind.LANE_LEFT, 1.75), (LaneLineKind.LANE_RIGHT, -1.75))
+    )
+    assert lateral_action(bend, lines, NO_ROUTE) == LateralAction.KEEP_LANE

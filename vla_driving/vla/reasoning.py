@@ -23,6 +23,10 @@ CORRIDOR = 1.2
 """m beside the path within which an object's edge is in the way."""
 PROLONGED, PROLONGED_STEP = 40.0, 1.0
 """m beyond the path's end that count as in the way as well: a car that stands has no path."""
+CROSSED = 0.3
+"""m. The rear axle's middle this far beyond a line has changed the lane."""
+ROUND = 0.6
+"""rad. A path turned further has gone round a bend."""
 SHARP = 0.01
 """1/m, above which a bend is worth a word (radius below 100 m)."""
 
@@ -88,9 +92,9 @@ def lateral_action(
         if navigation.turn == Turn.RIGHT:
             return LateralAction.TURN_RIGHT
     lines = {line.kind: line for line in lane_lines}
-    if (left := lines.get(LaneLineKind.LANE_LEFT)) and _offset(path, left) > 0.0:
+    if (left := lines.get(LaneLineKind.LANE_LEFT)) and _offset(path, left) > CROSSED:
         return LateralAction.CHANGE_LEFT
-    if (right := lines.get(LaneLineKind.LANE_RIGHT)) and _offset(path, right) < 0.0:
+    if (right := lines.get(LaneLineKind.LANE_RIGHT)) and _offset(path, right) < -CROSSED:
         return LateralAction.CHANGE_RIGHT
     return LateralAction.KEEP_LANE
 
@@ -138,12 +142,17 @@ def _intent(action: LongitudinalAction, planned: float) -> str:
 
 
 def _offset(path: Trajectory, line: LaneLine) -> float:
-    """How far left of the line the path is at its last point that the line reaches, m."""
-    within = np.flatnonzero((path.x >= line.x[0]) & (path.x <= line.x[-1]))
+    """How far left of the line the path is, square to it, where the line is last good for that, m.
+
+    Further round a bend, both run sideways and a small error along the road looks like a big one.
+    """
+    reached = (path.x >= line.x[0]) & (path.x <= line.x[-1]) & (np.abs(path.heading) < ROUND)
+    within = np.flatnonzero(reached)
     if not within.size:
         return 0.0
     last = within[-1]
-    return float(path.y[last] - np.interp(path.x[last], line.x, line.y))
+    beside = path.y[last] - np.interp(path.x[last], line.x, line.y)
+    return float(beside * np.cos(path.heading[last]))
 
 
 def _index(time_s: float) -> int:
