@@ -25,6 +25,7 @@ from drive import (
 
 from vla_driving.contract.checksum import approved_plan_checksum
 from vla_driving.contract.clock import nanoseconds
+from vla_driving.contract.events import Severity
 from vla_driving.contract.frames import FrameStatus
 from vla_driving.contract.navigation import EngagementRequest, EngagementWish, Route, Turn
 from vla_driving.contract.plan import LateralAction, Plan, PlanSource
@@ -779,3 +780,21 @@ def test_plan_of_and_state_helpers_are_sound() -> None:
     )
     assert out.approved is not None
     assert out.approved.source == PlanSource.MODEL
+
+
+def test_before_anything_came_there_is_nothing_alarming() -> None:
+    monitor = SafetyMonitor(SETTINGS, VEHICLE, RATES)
+    events = monitor.step(MonitorInputs(), START).events
+    checks = [event for event in events if event.name != "level"]
+    assert checks and all(event.severity == Severity.INFO for event in checks)
+
+
+def test_while_the_driver_drives_nothing_is_worse_than_a_warning() -> None:
+    monitor = SafetyMonitor(SETTINGS, VEHICLE, RATES)
+    worst: dict[str, Severity] = {}
+    for k in range(25):
+        now_ns = START + k * STEP
+        state = replace(STATE, stamp_ns=now_ns, sequence=k, gear=Gear.REVERSE)
+        outputs = monitor.step(MonitorInputs(vehicle_states=(signed_state(state),)), now_ns)
+        worst |= {event.name: event.severity for event in outputs.events}
+    assert worst["gear"] == max(worst.values()) == Severity.WARNING

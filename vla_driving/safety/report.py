@@ -115,12 +115,21 @@ class Events:
                 words = "the driver drives" if idle else _ACTION[outcome.check.reaction]
             events.append(
                 DriveEvent(
-                    stamp_ns, Severity.INFO if good else outcome.check.severity, NODE, name,
+                    stamp_ns, Severity.INFO if good else _severity(outcome, idle), NODE, name,
                     outcome.check.inputs, outcome.value, outcome.limit, outcome.check.unit,
                     f"{outcome.text()}: {words}",
                 )
             )
         return events
+
+
+def _severity(outcome: Outcome, idle: bool) -> Severity:
+    """While the driver drives nothing is worse than a warning, and what never came no news."""
+    if not idle:
+        return outcome.check.severity
+    if outcome.verdict == Verdict.NOT_INITIALISED:
+        return Severity.INFO
+    return min(outcome.check.severity, Severity.WARNING)
 
 
 def changes(
