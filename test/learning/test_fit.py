@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from vla_driving.learning.fit import (  # noqa: E402
     blur_navigation,
     calibrate_doubt,
     fit,
+    split,
 )
 from vla_driving.learning.loss import TWO_SECONDS, chosen_error  # noqa: E402
 from vla_driving.learning.network import (  # noqa: E402
@@ -100,6 +102,14 @@ def test_doubt_is_scaled_to_the_errors_on_held_out_frames(frames):
     )
     error = chosen_error(decoded, truth)[:, TWO_SECONDS].clamp(max=10.0)
     assert (0.5 * error**2 / decoded.uncertainty**2).mean().item() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_some_episodes_are_held_out():
+    paths = [Path(f"{k:03d}.npz") for k in range(45)]
+    train, held = split(paths[::-1])
+    assert held == [paths[19], paths[39]]
+    assert sorted(train + held) == paths
+    assert split(paths[:2]) == (paths[:1], paths[1:2])
 
 
 def test_no_turn_in_range_stays_so():

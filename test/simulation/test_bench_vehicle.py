@@ -24,7 +24,7 @@ def command(angle: float, acceleration: float, engaged: bool = True) -> ControlC
 
 
 def test_it_keeps_its_speed_whatever_is_commanded() -> None:
-    car = BenchVehicle(BenchVehicleSettings(speed=20.0, follow=False), VEHICLE)
+    car = BenchVehicle(BenchVehicleSettings(speed=20.0, follow=False, command_timeout=0.2), VEHICLE)
     for k in range(50):
         car.obey(command(0.2, -3.0), k * STEP_NS)
         state = car.step(k * STEP_NS)
@@ -36,7 +36,7 @@ def test_it_keeps_its_speed_whatever_is_commanded() -> None:
 
 
 def test_told_to_follow_it_does_within_its_limits() -> None:
-    car = BenchVehicle(BenchVehicleSettings(speed=10.0, follow=True), VEHICLE)
+    car = BenchVehicle(BenchVehicleSettings(speed=10.0, follow=True, command_timeout=0.2), VEHICLE)
     car.step(0)
     for k in range(1, 51):
         car.obey(command(0.1, -2.0), k * STEP_NS)
@@ -49,7 +49,7 @@ def test_told_to_follow_it_does_within_its_limits() -> None:
 
 
 def test_not_engaged_or_corrupt_commands_are_left_out() -> None:
-    car = BenchVehicle(BenchVehicleSettings(speed=10.0, follow=True), VEHICLE)
+    car = BenchVehicle(BenchVehicleSettings(speed=10.0, follow=True, command_timeout=0.2), VEHICLE)
     car.step(0)
     car.obey(command(0.1, -2.0, engaged=False), 0)
     assert car.step(STEP_NS).speed == 10.0
@@ -58,7 +58,7 @@ def test_not_engaged_or_corrupt_commands_are_left_out() -> None:
 
 
 def test_it_brakes_by_itself_when_commands_end() -> None:
-    car = BenchVehicle(BenchVehicleSettings(speed=5.0, follow=True), VEHICLE)
+    car = BenchVehicle(BenchVehicleSettings(speed=5.0, follow=True, command_timeout=0.2), VEHICLE)
     car.obey(command(0.0, 0.0), 0)
     for k in range(250):
         state = car.step(k * STEP_NS)

@@ -278,9 +278,10 @@ def _line(row: dict[str, Any], epochs: int) -> str:
 
 
 def split(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Episodes to train on and episodes held out."""
-    held = [p for k, p in enumerate(sorted(paths)) if k % HELD_OUT == HELD_OUT - 1]
-    return [p for p in sorted(paths) if p not in set(held)], held
+    """Episodes to train on and episodes held out: every HELD_OUT-th, of few episodes the last."""
+    ordered = sorted(paths)
+    held = ordered[HELD_OUT - 1::HELD_OUT] or ordered[1:][-1:]
+    return [p for p in ordered if p not in set(held)], held
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vla_driving.contract.scene import ObjectClass
 from vla_driving.contract.trajectory import TIMES_S
 from vla_driving.learning.network import Decoded
 from vla_driving.learning.tensors import OBJECT_NUMBERS, STATIONS_M
@@ -62,8 +63,10 @@ def importance(labels: Labels) -> Tensor:
     bend = labels.curvature[:, soon].abs().amax(1) / 0.03
     braking = -labels.acceleration[:, soon].amin(1) / 2.0
     first = labels.objects[:, 0]
-    blocked = first[:, 0] * (first[:, 1] < 25.0)
-    return 1.0 + 0.7 * bend.clamp(0.0, 1.0) + 1.5 * braking.clamp(0.0, 1.0) + blocked
+    blocked = first[:, 0] * (first[:, 1] < 40.0)
+    small = blocked * (first[:, OBJECT_NUMBERS] >= float(ObjectClass.PEDESTRIAN))
+    bend, braking = bend.clamp(0.0, 1.0), braking.clamp(0.0, 1.0)
+    return 1.0 + 0.7 * bend + 1.5 * braking + blocked + 1.5 * small
 
 
 @torch.no_grad()

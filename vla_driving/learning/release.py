@@ -29,6 +29,8 @@ from vla_driving.vla.manifest import (
 
 GRAPH = "pilot.onnx"
 CARD = "README.md"
+ONE = "1"
+"""Unit of shares."""
 LICENCE = "Apache-2.0"
 
 
@@ -99,7 +101,10 @@ def _manifest(camera: Camera, provenance: Provenance) -> Manifest:
 
 def card(provenance: Provenance, parameters: int) -> str:
     """The model card in Markdown."""
-    rows = [f"| {s.name} | {s.value:g} {s.unit} | {s.data} |" for s in provenance.scores]
+    rows = [
+        f"| {s.name} | {s.value:g} {'' if s.unit == ONE else s.unit} | {s.data} |"
+        for s in provenance.scores
+    ]
     return _CARD.format(
         version=provenance.version, data=provenance.data, samples=provenance.samples,
         method=provenance.method, parameters=parameters / 1e6, rows="\n".join(rows),
@@ -109,7 +114,7 @@ def card(provenance: Provenance, parameters: int) -> str:
 def closed_loop_scores(policy: str, figures: Mapping[str, float]) -> tuple[Score, ...]:
     """Scores of the manifest from what `drive` measured for one policy on select seeds."""
     units = {
-        "success": "1", "route_completion": "1", "off_road_per_km": "1/km",
+        "success": ONE, "route_completion": ONE, "off_road_per_km": "1/km",
         "collisions_per_km": "1/km", "mean_offset_m": "m",
     }
     data = f"{policy}, {figures['routes']:.0f} routes from seed 10000 on, closed loop"

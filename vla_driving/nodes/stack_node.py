@@ -175,10 +175,11 @@ class StackNode(LifecycleNode, ABC):
         return measured
 
     def tell(self, event: DriveEvent) -> None:
-        """Publish an event and log it; the same one (name and subject) at most once a second."""
+        """Publish an event and log it; the same fault (name and subject) at most once a second."""
         key = (event.name, event.subject)
         last = self._told.get(key)
-        if last is not None and 0 <= event.stamp_ns - last < REPEAT_EVENT_AFTER_S * SECOND:
+        recent = last is not None and 0 <= event.stamp_ns - last < REPEAT_EVENT_AFTER_S * SECOND
+        if recent and event.severity > Severity.INFO:
             return
         self._told[key] = event.stamp_ns
         if event.severity > self._worst:

@@ -18,9 +18,6 @@ from vla_driving.contract.vehicle import (
 
 COMMAND_TIMEOUT = "command_timeout"
 """The fault it reports then."""
-_COMMAND_TIMEOUT_S = 0.2
-"""The car brakes by itself when commands stop coming: 20 of them at 100 Hz."""
-
 
 @dataclass(frozen=True)
 class BenchVehicleSettings:
@@ -28,6 +25,7 @@ class BenchVehicleSettings:
 
     speed: float = quantity("m/s", 0.0, 60.0, "assumed at the start, and kept unless it follows")
     follow: bool = described("obey engaged commands; else speed and wheel stay as they are")
+    command_timeout: float = quantity("s", 0.05, 5.0, "without commands it brakes by itself")
 
 
 class BenchVehicle:
@@ -39,6 +37,7 @@ class BenchVehicle:
 
     def __init__(self, settings: BenchVehicleSettings, vehicle: VehicleParameters) -> None:
         self._follow = settings.follow
+        self._timeout_s = settings.command_timeout
         self._vehicle = vehicle
         self._speed = settings.speed
         self._angle = 0.0
@@ -75,7 +74,7 @@ class BenchVehicle:
         command, car = self._command, self._vehicle
         if command is None or self._heard_ns is None or not command.engaged:
             return
-        self._tripped = self._tripped or age_s(self._heard_ns, now_ns) > _COMMAND_TIMEOUT_S
+        self._tripped = self._tripped or age_s(self._heard_ns, now_ns) > self._timeout_s
         acceleration = -car.comfort_deceleration if self._tripped else command.acceleration
         self._speed = max(0.0, min(self._speed + acceleration * elapsed_s, car.max_speed))
         step = car.max_steering_rate * elapsed_s
