@@ -65,7 +65,12 @@ def test_bad_values_are_named(change: dict[str, object], words: list[str]) -> No
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("a: [", "not valid YAML"), ("- 1", "expected a mapping"), ("", "expected a mapping")],
+    [
+        ("a: [", "not valid YAML"),
+        ("- 1", "expected a mapping"),
+        ("", "expected a mapping"),
+        ("length: 1.0\nlength: 2.0", "'length' stands twice"),
+    ],
 )
 def test_bad_files_are_named(tmp_path: Path, content: str, words: str) -> None:
     path = tmp_path / "settings.yaml"

@@ -72,7 +72,8 @@ class Rig:
         self._closing = False
         self._failure: Exception | None = None
         vehicle = load_vehicle(paths.config("vehicles/metadrive_sedan.yaml"))
-        self._car = BenchVehicle(BenchVehicleSettings(speed=0.0, follow=True, command_timeout=1.5), vehicle)
+        patient = BenchVehicleSettings(speed=0.0, follow=True, command_timeout=1.5)
+        self._car = BenchVehicle(patient, vehicle)
         self.speed = 0.0
         self._publishers: dict[str, Any] = {}
         for name, kind in OUTPUTS.items():

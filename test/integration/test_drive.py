@@ -122,9 +122,13 @@ def test_a_broken_image_is_named_and_the_next_good_one_taken(rig: Rig) -> None:
 )
 def test_a_malformed_vehicle_state_is_named(rig: Rig, change: dict[str, Any], words: str) -> None:
     message = msgs.VehicleState(**change)
-    set_stamp(message.header.stamp, rig.now_ns())
-    rig.publish("vehicle/state", message)
-    rig.wait(f"an event that says {words}", lambda: any(words in line for line in rig.events()))
+
+    def told() -> bool:
+        set_stamp(message.header.stamp, rig.now_ns())
+        rig.publish("vehicle/state", message)
+        return any(words in line for line in rig.events())
+
+    rig.wait(f"an event that says {words}", told)
 
 
 def test_a_plan_of_a_stranger_is_not_driven(rig: Rig) -> None:

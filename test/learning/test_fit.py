@@ -107,7 +107,7 @@ def test_doubt_is_scaled_to_the_errors_on_held_out_frames(frames):
 def test_some_episodes_are_held_out():
     paths = [Path(f"{k:03d}.npz") for k in range(45)]
     train, held = split(paths[::-1])
-    assert held == [paths[19], paths[39]]
+    assert held == [paths[19], paths[39]] and split(paths[5:])[1] == held
     assert sorted(train + held) == paths
     assert split(paths[:2]) == (paths[:1], paths[1:2])
 

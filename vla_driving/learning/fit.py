@@ -25,7 +25,7 @@ from vla_driving.learning.network import Pilot, PilotSettings
 from vla_driving.learning.tensors import NAVIGATION
 
 HELD_OUT = 20
-"""Every so many-th episode is kept from training to measure on."""
+"""Episodes of every so many-th seed are kept from training to measure on."""
 
 
 SILENT = 0.05
@@ -278,9 +278,12 @@ def _line(row: dict[str, Any], epochs: int) -> str:
 
 
 def split(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Episodes to train on and episodes held out: every HELD_OUT-th, of few episodes the last."""
+    """Episodes to train on and episodes held out: every HELD_OUT-th seed, of few the last one.
+
+    By seed, so that what is held out stays so while episodes are added and training goes on.
+    """
     ordered = sorted(paths)
-    held = ordered[HELD_OUT - 1::HELD_OUT] or ordered[1:][-1:]
+    held = [p for p in ordered if int(p.stem) % HELD_OUT == HELD_OUT - 1] or ordered[1:][-1:]
     return [p for p in ordered if p not in set(held)], held
 
 

@@ -35,18 +35,23 @@ from vla_driving.simulation.metadrive import SimulatorError
 TEACHER_SEEDS = range(5_000)
 PILOT_SEEDS = range(5_000, 10_000)
 SEEDS_A_ROUND = 1_000
+ROUND_LEARNING_RATE = 8e-4
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How much of everything: frames the teacher drives, frames of each round the pilot drives."""
+    """How much of everything: frames the teacher drives, frames of each round the pilot drives.
 
-    teacher_frames: int = 20_000
-    pilot_frames: int = 8_000
-    rounds: int = 2
-    epochs: int = 50
+    `epochs` from scratch on the teacher's frames, `round_epochs` more after each round, from there.
+    """
+
+    teacher_frames: int = 17_000
+    pilot_frames: int = 12_000
+    rounds: int = 3
+    epochs: int = 36
+    round_epochs: int = 12
     batch: int = 256
-    routes: int = 30
+    routes: int = 40
 
 
 def train(recipe: Recipe, work: Path, folder: Path, version: str) -> None:
@@ -55,7 +60,11 @@ def train(recipe: Recipe, work: Path, folder: Path, version: str) -> None:
     data = work / "data"
     print(f"teacher drives until there are {recipe.teacher_frames} frames", flush=True)
     collect(data / "teacher", TEACHER_SEEDS, setting, None, recipe.teacher_frames)
-    weights = _fit(recipe, data, work / "round_0")
+    settings = FitSettings(epochs=recipe.epochs, batch=recipe.batch)
+    weights = _fit(settings, data, work / "round_0", None)
+    settings = FitSettings(
+        epochs=recipe.round_epochs, batch=recipe.batch, learning_rate=ROUND_LEARNING_RATE
+    )
     for number in range(1, recipe.rounds + 1):
         draft = work / f"round_{number - 1}" / "pilot"
         release(weights, draft, VIRTUAL_CAMERA, provenance(data, weights, version, ()))
@@ -64,7 +73,7 @@ def train(recipe: Recipe, work: Path, folder: Path, version: str) -> None:
         print(f"round {number}: the pilot drives and is corrected", flush=True)
         target = data / f"pilot_{number}"
         collect(target, seeds, setting, ModelPolicy(draft), recipe.pilot_frames)
-        weights = _fit(recipe, data, work / f"round_{number}")
+        weights = _fit(settings, data, work / f"round_{number}", weights)
     scores = score(setting, data, weights, work, recipe.routes, version)
     manifest = release(
         weights, folder, VIRTUAL_CAMERA, provenance(data, weights, version, scores)
@@ -72,12 +81,11 @@ def train(recipe: Recipe, work: Path, folder: Path, version: str) -> None:
     print(f"{folder}: {manifest.title}, sha256 {manifest.network.sha256}")
 
 
-def _fit(recipe: Recipe, data: Path, run: Path) -> Path:
+def _fit(settings: FitSettings, data: Path, run: Path, start: Path | None) -> Path:
     weights = run / "weights.pt"
     if not weights.is_file():
         train_paths, held_paths = split(list(data.rglob("*.npz")))
-        settings = FitSettings(epochs=recipe.epochs, batch=recipe.batch)
-        fit(read_all(train_paths), read_all(held_paths), settings, run)
+        fit(read_all(train_paths), read_all(held_paths), settings, run, start=start)
     return weights
 
 
