@@ -216,6 +216,11 @@ class Stack:
         """All that it printed so far."""
         return Path(self._log.name).read_text()
 
+    def is_up(self) -> bool:
+        """Whether every node is active; fails where it has ended instead."""
+        assert self.process.is_running(), self.said()
+        return "up and active" in self.said()
+
     def node(self, name: str) -> psutil.Process:
         """The process of one node."""
         for child in self.process.children(recursive=True):
@@ -248,7 +253,7 @@ def running(out: Path, *options: str) -> Iterator[tuple[Rig, Stack]]:
     stack = Stack(out, "--no-record", *patience, *options)
     rig = Rig()
     try:
-        rig.wait("all nodes to be active", lambda: "up and active" in stack.said(), 90.0)
+        rig.wait("all nodes to be active", stack.is_up, 90.0)
         yield rig, stack
     finally:
         rig.close()
