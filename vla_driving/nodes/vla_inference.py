@@ -21,7 +21,7 @@ class VlaInference(StackNode):
 
     NAME: ClassVar[str] = "vla_inference"
     SETTINGS: ClassVar[type] = VlaInferenceSettings
-    NICENESS: ClassVar[int] = -5
+    NICENESS: ClassVar[int] = 0
 
     def configure(self) -> None:
         """Load and warm up the model. Raises ModelError with one line."""
