@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -237,6 +238,11 @@ def measure(
     return summary(routes), routes
 
 
+def _seeds(first: int, things: bool) -> Iterator[int]:
+    """Seeds from `first` on; with `things` those whose scene puts something in the way."""
+    return (seed for seed in itertools.count(first) if not things or scene(seed).objects)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line: drive a model folder and what it is compared with."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -244,7 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=10_000, help="first seed")
     parser.add_argument("--routes", type=int, default=20)
     parser.add_argument("--policies", default="model,blind,teacher")
-    parser.add_argument("--things", action="store_true", help="with obstacles and people")
+    parser.add_argument("--things", action="store_true", help="scenes with obstacles and people")
     parser.add_argument("--out", type=Path, default=Path("out/learning/drive.json"))
     options = parser.parse_args(arguments)
     folder = options.model or paths.model("pilot")
@@ -256,7 +262,7 @@ def main(arguments: list[str] | None = None) -> int:
             "blind": lambda: StackDriver(folder, setting, blind=True),
             "teacher": lambda: TeacherDriver(setting),
         }
-        seeds = range(options.first, options.first + options.routes)
+        seeds = list(itertools.islice(_seeds(options.first, options.things), options.routes))
         for name in options.policies.split(","):
             figures, routes = measure(setting, makers[name](), seeds, name, options.things)
             report[name] = {**figures, "by_route": [dataclasses.asdict(r) for r in routes]}

@@ -148,7 +148,9 @@ and the two nearest road users come out. It has no memory: each frame is judged 
 {data} ({samples} frames).
 
 ## Training
-{method}. The network is given neither the steering angle nor its own past commands, so it cannot
+{method}.
+
+The network is given neither the steering angle nor its own past commands, so it cannot
 copy what it did before; the speed it is given is noisy. Of the route it knows the next turn, its
 distance and the speed limit, nothing of the lane's shape.
 
