@@ -5,9 +5,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed: requirement
 pytest.importorskip("onnx", reason="onnx is not installed: requirements/learning.txt")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-from vla_driving.learning.export import Deployed, example, export  # noqa: E402
-from vla_driving.learning.network import Pilot, PilotSettings  # noqa: E402
-from vla_driving.learning.tensors import INPUTS, OUTPUTS, SHAPES  # noqa: E402
+from vla_driving.learning.export import Deployed, example, export
+from vla_driving.learning.network import Pilot, PilotSettings
+from vla_driving.learning.tensors import INPUTS, OUTPUTS, SHAPES
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: requirements/learning.txt")
 
-from vla_driving.learning.augment import augment, mirror  # noqa: E402
-from vla_driving.learning.dataset import read_all, write_episode  # noqa: E402
-from vla_driving.learning.fit import (  # noqa: E402
+from vla_driving.learning.augment import augment, mirror
+from vla_driving.learning.dataset import read_all, write_episode
+from vla_driving.learning.fit import (
     Data,
     FitSettings,
     blur_navigation,
@@ -16,8 +16,8 @@ from vla_driving.learning.fit import (  # noqa: E402
     fit,
     split,
 )
-from vla_driving.learning.loss import TWO_SECONDS, chosen_error  # noqa: E402
-from vla_driving.learning.network import (  # noqa: E402
+from vla_driving.learning.loss import TWO_SECONDS, chosen_error
+from vla_driving.learning.network import (
     KNOTS_S,
     Pilot,
     PilotSettings,

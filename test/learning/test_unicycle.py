@@ -7,7 +7,7 @@ from vla_driving.contract import trajectory
 
 torch = pytest.importorskip("torch", reason="torch is not installed: requirements/learning.txt")
 
-from vla_driving.learning.unicycle import integrate  # noqa: E402
+from vla_driving.learning.unicycle import integrate
 
 controls = st.lists(st.floats(-8.0, 4.0), min_size=64, max_size=64)
 bends = st.lists(st.floats(-0.2, 0.2), min_size=64, max_size=64)

@@ -8,16 +8,16 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from rclpy.node import Node  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 
-from vla_driving.contract.settings import (  # noqa: E402
+from vla_driving.contract.settings import (
     SettingsError,
     choice,
     described,
     quantity,
 )
-from vla_driving.nodes.parameters import leaves, read  # noqa: E402
+from vla_driving.nodes.parameters import leaves, read
 
 
 @dataclass(frozen=True)
