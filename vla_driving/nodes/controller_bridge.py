@@ -17,7 +17,7 @@ class ControllerBridgeNode(StackNode):
 
     NAME: ClassVar[str] = "controller_bridge"
     SETTINGS: ClassVar[type] = ControllerBridgeSettings
-    NICENESS: ClassVar[int] = -10
+    REAL_TIME: ClassVar[int] = 30
 
     def configure(self) -> None:
         """Make the core and its topics. Raises SettingsError for a bad vehicle file."""

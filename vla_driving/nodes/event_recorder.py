@@ -23,7 +23,7 @@ class EventRecorder(StackNode):
 
     NAME: ClassVar[str] = "event_recorder"
     SETTINGS: ClassVar[type] = EventRecorderSettings
-    NICENESS: ClassVar[int] = -8
+    REAL_TIME: ClassVar[int] = 10
 
     def configure(self) -> None:
         """Open the bag and subscribe. Raises ValueError where the bag cannot be made."""

@@ -30,7 +30,7 @@ def run(node_class: type[StackNode]) -> None:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    refused = _prioritise(node_class.NICENESS)
+    refused = prioritise(node_class)
     try:
         node = node_class()
     except SettingsError as error:
@@ -57,13 +57,15 @@ def run(node_class: type[StackNode]) -> None:
     rclpy.try_shutdown()
 
 
-def _prioritise(niceness: int) -> str:
-    """Take the priority of the node's kind; says so where the system does not permit it."""
+def prioritise(node_class: type[StackNode]) -> str:
+    """Take the node's scheduling; says what was not permitted, else empty."""
     try:
-        os.nice(niceness)
+        os.nice(node_class.NICENESS)
+        if node_class.REAL_TIME:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(node_class.REAL_TIME))
     except PermissionError:
         return (
-            f"no permission for niceness {niceness}: runs at normal priority; "
-            "on a car, grant CAP_SYS_NICE or set LimitNICE"
+            "no permission for real-time priority: commands may jitter on a busy computer; "
+            "on a car, grant CAP_SYS_NICE or set LimitRTPRIO and LimitNICE"
         )
     return ""

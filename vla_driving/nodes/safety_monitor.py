@@ -37,7 +37,7 @@ class SafetyMonitorNode(StackNode):
 
     NAME: ClassVar[str] = "safety_monitor"
     SETTINGS: ClassVar[type] = SafetyMonitorSettings
-    NICENESS: ClassVar[int] = -9
+    REAL_TIME: ClassVar[int] = 20
 
     def configure(self) -> None:
         """Make the core and its topics. Raises SettingsError for a bad vehicle file."""

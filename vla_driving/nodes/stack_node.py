@@ -30,15 +30,16 @@ RECORDER_DEPTH = 100
 class StackNode(LifecycleNode, ABC):
     """A lifecycle node around one core.
 
-    A subclass names its SETTINGS class and its NICENESS (as of nice(1): the nearer to the
-    actuators, the lower), and fills `configure` (make the core, `listen`, `speak`, `every`), which
-    raises ValueError with one line where something does not fit. Messages are taken and timers run
-    while the node is active.
+    A subclass names its SETTINGS class, its NICENESS as of nice(1) or its REAL_TIME priority as of
+    SCHED_FIFO (the nearer to the actuators, the higher; 0 for none), and fills `configure` (make
+    the core, `listen`, `speak`, `every`), which raises ValueError with one line where something
+    does not fit. Messages are taken and timers run while the node is active.
     """
 
     NAME: ClassVar[str]
     SETTINGS: ClassVar[type]
     NICENESS: ClassVar[int] = 0
+    REAL_TIME: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__(self.NAME)
