@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -73,6 +75,15 @@ def test_writes_summary_video_and_report(done: tuple[Outputs, Any]) -> None:
     assert [p.name for p in out.files] == ["summary.json", "drive.mp4", "report.html"]
     assert out.failures == [] == out.summary["failures"]
     assert json.loads(out.files[0].read_text()) == out.summary
+
+
+def test_a_full_disk_is_told_before_anything_is_written(
+    bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 << 20))
+    with pytest.raises(OSError, match=r"3 MiB free.*free some space.*vla-driving report"):
+        demo_outputs(bag, tmp_path / "out", source())
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_progress_grows_to_one(done: tuple[Outputs, list[tuple[str, float]]]) -> None:

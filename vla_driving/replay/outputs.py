@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from vla_driving.replay.video import Painter, write_video
 
 SUMMARY, VIDEO, REPORT = "summary.json", "drive.mp4", "report.html"
 KEY_FRAMES = 6
+MIN_FREE_BYTES = 64 << 20
 
 Progress = Callable[[str, float], None]
 """Told what is being done, and how much of all is done, 0 to 1."""
@@ -72,6 +74,7 @@ def demo_outputs(
     if window is None:
         return Outputs({}, failed, ())
     out.mkdir(parents=True, exist_ok=True)
+    _check_room(bag, out)
     summary = {**summarise(drive, window, source.model, source.rates), "failures": failed}
     (out / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     stills = _KeyFrames(window, [f["first_s"] for f in summary["faults"]])
@@ -84,6 +87,16 @@ def demo_outputs(
     tell("done", 1.0)
     names = (SUMMARY, *((VIDEO,) if pictures else ()), REPORT)
     return Outputs(summary, failed, tuple(out / name for name in names))
+
+
+def _check_room(bag: Path, out: Path) -> None:
+    """The encoder does not survive a full disk, so look before. Raises OSError with one line."""
+    free = shutil.disk_usage(out).free
+    if free < MIN_FREE_BYTES:
+        raise OSError(
+            f"{out}: {free >> 20} MiB free, video and report want {MIN_FREE_BYTES >> 20}: free some "
+            f"space, then `vla-driving report {bag}`; the bag is complete as far as it was recorded"
+        )
 
 
 def _video(
