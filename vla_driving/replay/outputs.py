@@ -94,8 +94,8 @@ def _check_room(bag: Path, out: Path) -> None:
     free = shutil.disk_usage(out).free
     if free < MIN_FREE_BYTES:
         raise OSError(
-            f"{out}: {free >> 20} MiB free, video and report want {MIN_FREE_BYTES >> 20}: free some "
-            f"space, then `vla-driving report {bag}`; the bag is complete as far as it was recorded"
+            f"{out}: {free >> 20} MiB free, video and report want {MIN_FREE_BYTES >> 20}: "
+            f"free some space, then `vla-driving report {bag}`; the bag is complete as far as it was recorded"
         )
 
 
