@@ -95,7 +95,8 @@ def _check_room(bag: Path, out: Path) -> None:
     if free < MIN_FREE_BYTES:
         raise OSError(
             f"{out}: {free >> 20} MiB free, video and report want {MIN_FREE_BYTES >> 20}: "
-            f"free some space, then `vla-driving report {bag}`; the bag is complete as far as it was recorded"
+            f"free some space, then `vla-driving report {bag}`; "
+            "the bag is complete as far as it was recorded"
         )
 
 
