@@ -123,41 +123,37 @@ class StackNode(LifecycleNode, ABC):
         `take` gets a contract object of type `cls`, or the message itself where `cls` is None. A
         message that does not fit is counted, told and left out.
         """
-        row = BY_NAME[name]
         topic = topic or name
-        statistics = InputStatistics(row.deadline_s(self.stack.rates.as_dict()))
-        self.inputs[topic] = statistics
 
-        def callback(message: Any) -> None:
-            if not self.active:
-                return
-            statistics.arrived(self._steady_ns(), getattr(message, "sequence", None))
+        def read(message: Any) -> None:
             try:
                 take(message if cls is None else from_message(cls, message))
             except MalformedMessage as error:
                 self.malformed(topic, str(error))
 
-        self._readers.append(
-            self.create_subscription(
-                _message_type(row.type), topic, callback, profile(row.delivery)
-            )
-        )
+        self._subscribe(name, topic, read)
 
     def listen_raw(self, name: str, take: Callable[[bytes], None], topic: str) -> None:
         """Subscribe like `listen`, to record: `take` gets the bytes; a busy moment loses none."""
+        self._subscribe(name, topic, take, RECORDER_DEPTH, raw=True)
+
+    def _subscribe(
+        self, name: str, topic: str, take: Callable[[Any], None], depth: int | None = None,
+        raw: bool = False,
+    ) -> None:
+        """Subscribe to `topic` by row `name`: counted, and taken while the node is active."""
         row = BY_NAME[name]
         statistics = InputStatistics(row.deadline_s(self.stack.rates.as_dict()))
         self.inputs[topic] = statistics
 
-        def callback(cdr: bytes) -> None:
+        def callback(message: Any) -> None:
             if self.active:
-                statistics.arrived(self._steady_ns(), None)
-                take(cdr)
+                statistics.arrived(self._steady_ns(), getattr(message, "sequence", None))
+                take(message)
 
         self._readers.append(
             self.create_subscription(
-                _message_type(row.type), topic, callback,
-                profile(row.delivery, RECORDER_DEPTH), raw=True,
+                _message_type(row.type), topic, callback, profile(row.delivery, depth), raw=raw
             )
         )
 
