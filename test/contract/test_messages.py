@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vla_driving.contract.events import DriveEvent
-from vla_driving.contract.frames import FrameSet
+from vla_driving.contract.frames import CameraHealth, FrameSet
 from vla_driving.contract.messages import MalformedMessage, from_message, to_message
 from vla_driving.contract.navigation import EngagementRequest, Instruction, Route
 from vla_driving.contract.plan import ApprovedPlan, Plan
@@ -23,9 +23,8 @@ from .strategies import objects
 pytest.importorskip("vla_driving_msgs.msg", reason="needs the built vla_driving_msgs package")
 
 TYPES = (
-    ApprovedPlan, ControlCommand, DriveEvent, DriverState, EngagementRequest, FrameSet,
-    Instruction, ObjectList, Plan, Route, SafetyState,
-    SimulationState, VehicleState,
+    ApprovedPlan, CameraHealth, ControlCommand, DriveEvent, DriverState, EngagementRequest,
+    FrameSet, Instruction, ObjectList, Plan, Route, SafetyState, SimulationState, VehicleState,
 )
 
 

@@ -51,3 +51,35 @@ class FrameSet:
     sequence: int
     model: str
     frames: tuple[CameraFrame, ...]
+
+
+@dataclass(frozen=True)
+class CameraReport:
+    """Health of one camera; status, value and limit as in its `CameraFrame`.
+
+    `rate` is that of its stamps of late in Hz, `brightness` the 95th percentile (0 to 255),
+    `saturated` the share of pixels, `contrast` the standard deviation of brightness, `sharpness`
+    the variance of its Laplacian; NaN where there was no image to measure.
+    """
+
+    name: str
+    stamp_ns: Nanoseconds
+    status: FrameStatus
+    status_value: float
+    status_limit: float
+    rate: float
+    brightness: float
+    saturated: float
+    contrast: float
+    sharpness: float
+
+
+@dataclass(frozen=True)
+class CameraHealth:
+    """Health of all cameras; stamp, number and model are those of the FrameSet it goes with."""
+
+    stamp_ns: Nanoseconds
+    sequence: int
+    model: str
+    cameras: tuple[CameraReport, ...]
+    checksum: int = 0

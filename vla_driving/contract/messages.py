@@ -34,6 +34,7 @@ from vla_driving.contract.trajectory import POINTS
 T = TypeVar("T")
 
 _LONGEST = {
+    "CameraHealth.cameras": 16,
     "FrameSet.frames": 16,
     "Plan.candidates": MAX_CANDIDATES,
     "Plan.objects": scene.MAX_OBJECTS,

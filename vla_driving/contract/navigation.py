@@ -46,6 +46,8 @@ class Route:
     distance_to_turn: float
     distance_to_goal: float
     speed_limit: float
+    sequence: int = 0
+    checksum: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,4 @@ class EngagementRequest:
     stamp_ns: Nanoseconds
     request: EngagementWish
     source: str
+    checksum: int = 0

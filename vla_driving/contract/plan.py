@@ -64,7 +64,7 @@ class Plan:
 
     `stamp_ns` is the exposure of the frames it was made from and the origin of its time and frame;
     `candidates` come best first; `uncertainty` is the standard deviation of the best candidate's
-    position at 2 s, in m.
+    position at 2 s, in m; `speed_cap` is that of the instruction it obeys, m/s, 0 for none.
     """
 
     stamp_ns: Nanoseconds
@@ -86,6 +86,7 @@ class Plan:
     instruction_id: int
     stages: tuple[StageTime, ...]
     checksum: int = 0
+    speed_cap: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,6 +77,7 @@ class ObjectList:
     sequence: int
     source: str
     objects: tuple[SceneObject, ...]
+    checksum: int = 0
 
 
 @dataclass(frozen=True, eq=False)

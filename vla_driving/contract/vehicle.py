@@ -67,6 +67,8 @@ class DriverState:
     hands_on_wheel: bool
     eyes_off_duration_s: float
     hands_off_duration_s: float
+    sequence: int = 0
+    checksum: int = 0
 
 
 @dataclass(frozen=True)
