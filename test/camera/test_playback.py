@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vla_driving.camera.decoding import decode
 from vla_driving.camera.playback import Playback
 from vla_driving.camera.sources import SourceError, StampedImage
 
@@ -22,7 +21,7 @@ def shown(playback: Playback, times_ms: list[int]) -> list[tuple[int, int] | Non
     """(level, ms) of what is shown at each time."""
     steps = [playback.step(START + t * MILLISECOND) for t in times_ms]
     return [
-        (int(decode(s.payload)[0, 0, 0]), (s.stamp_ns - START) // MILLISECOND) if s else None
+        (int(np.asarray(s.payload)[0, 0, 0]), (s.stamp_ns - START) // MILLISECOND) if s else None
         for s in steps
     ]
 

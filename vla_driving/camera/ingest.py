@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vla_driving.camera.decoding import DecodeError, decode
+from vla_driving.camera.decoding import decode, size_of
 from vla_driving.camera.faults import NODE, REACTIONS
 from vla_driving.camera.health import CameraHealth, Finding
-from vla_driving.camera.images import CameraImage
+from vla_driving.camera.images import CameraImage, DecodeError, VideoPacket
 from vla_driving.camera.settings import CameraIngestSettings
 from vla_driving.camera.synchronisation import Paired, Synchroniser
 from vla_driving.camera.warp import Warp, offset
@@ -196,20 +196,20 @@ class CameraIngest:
         return Finding(FrameStatus.STALE, apart, limit)
 
     def _picture(self, image: CameraImage, faults: list[Fault]) -> Image | None:
-        physical = self._warps[image.camera].physical
+        warp = self._warps[image.camera]
+        assert not isinstance(image.payload, VideoPacket)
+        expected = warp.physical.width, warp.physical.height
         try:
-            picture = decode(image.payload)
+            found = size_of(image.payload)
+            if found == expected:
+                return decode(image.payload, warp.reduction)
         except DecodeError as error:
             faults.append(Fault("image_undecodable", image.camera, str(error)))
-            self._count(dropped=1)
-            return None
-        if picture.shape[:2] != (physical.height, physical.width):
-            found, expected = picture.shape[1::-1], (physical.width, physical.height)
+        else:
             detail = "image {}x{} instead of {}x{} of its camera file".format(*found, *expected)
             faults.append(Fault("image_wrong_size", image.camera, detail))
-            self._count(dropped=1)
-            return None
-        return picture
+        self._count(dropped=1)
+        return None
 
     def _count(self, **more: int) -> None:
         old = dataclasses.asdict(self._counters)

@@ -11,8 +11,8 @@ from typing import Protocol
 import av
 import numpy as np
 
-from vla_driving.camera.decoding import DecodeError, decode_compressed
-from vla_driving.camera.images import CompressedImage
+from vla_driving.camera.compressed import decode_compressed
+from vla_driving.camera.images import CompressedImage, DecodeError
 from vla_driving.contract.cameras import Camera, Mount
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.frames import Image
