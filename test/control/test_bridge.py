@@ -73,9 +73,10 @@ def test_when_plans_end_it_stops_in_its_path_and_holds() -> None:
     assert last.command.hold
     assert last.command.hazard_lights
     assert loop.car.speed == 0.0
-    assert events(loop)[:2] == ["approved_plan_expired", "control_mode"]
-    # valid_until is 0.3 s after the last plan; the reaction is the step after it.
-    assert sources(loop).index(CommandSource.STOP) == pytest.approx(30, abs=2)
+    assert events(loop)[:2] == ["approved_plan_silent", "control_mode"]
+    # Long before the last plan's own end: the reaction is the step after the time-out.
+    timeout = SETTINGS.supervision.approved_plan_timeout
+    assert sources(loop).index(CommandSource.STOP) == pytest.approx(100 * timeout, abs=2)
     assert np.abs(loop.offsets()).max() < 0.3
     braking = [outcome.command.acceleration for _, outcome in loop.log]
     assert min(braking) == pytest.approx(-VEHICLE.comfort_deceleration, abs=0.01)
@@ -96,7 +97,7 @@ def test_when_the_state_ends_it_stops_by_the_last_path_alone() -> None:
 def test_a_short_interruption_is_bridged() -> None:
     loop = driving()
     loop.plans_come = False
-    loop.run(0.6)
+    loop.run(0.4)
     assert sources(loop)[-1] == CommandSource.STOP
     loop.plans_come = True
     last = loop.run(0.2)
@@ -190,6 +191,37 @@ def test_a_restarted_monitor_is_followed_again_once_the_car_stands() -> None:
     loop.run(10.0)
     assert CommandSource.STOP in sources(loop)
     assert sources(loop)[-1] == CommandSource.PLAN
+
+
+def test_a_silent_monitor_is_noticed_before_its_last_plan_ends() -> None:
+    loop = driving()
+    loop.plans_come = False
+    loop.run(SETTINGS.supervision.approved_plan_timeout + 0.03)
+    assert sources(loop)[-1] == CommandSource.STOP
+    assert "approved_plan_silent" in events(loop)
+    assert loop.log[-1][1].command.hazard_lights
+
+
+def test_of_two_who_approve_plans_none_is_followed_for_long() -> None:
+    loop = driving()
+    count = iter(range(10_000))
+    loop.spoil = lambda p: (
+        sealed(replace(p, sequence=p.sequence + 20)) if next(count) % 3 == 0 else p
+    )
+    loop.run(0.3)
+    assert sources(loop)[-1] == CommandSource.STOP
+    assert {"approved_plan_out_of_order", "approved_plan_refused"} <= set(events(loop))
+
+
+def test_a_plan_whose_number_runs_far_ahead_is_not_followed() -> None:
+    loop = driving()
+    count = iter(range(1000))
+    loop.spoil = lambda p: (
+        sealed(replace(p, sequence=p.sequence + 10**9)) if next(count) == 5 else p
+    )
+    loop.run(1.0)
+    assert set(sources(loop)) == {CommandSource.PLAN}
+    assert events(loop) == ["approved_plan_out_of_order"]
 
 
 @pytest.mark.parametrize("kind", ["steering_override", "brake_override"])

@@ -22,6 +22,7 @@ class Rates:
     objects: float = quantity("Hz", 1.0, 100.0, "object lists of the independent sensor")
     route: float = quantity("Hz", 0.2, 20.0, "navigation updates")
     driver_state: float = quantity("Hz", 1.0, 60.0, "driver monitoring")
+    heartbeat: float = quantity("Hz", 10.0, 100.0, "signs of life of one node")
     simulation_state: float = quantity("Hz", 1.0, 100.0, "the simulator's truth")
 
     def as_dict(self) -> dict[str, float]:

@@ -61,6 +61,14 @@ class Verdict(IntEnum):
 
 
 @dataclass(frozen=True)
+class Heartbeat:
+    """A node's sign of life, sent at `stamp_ns`; travels as a std_msgs/Header."""
+
+    stamp_ns: Nanoseconds
+    node: str
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """One check: `value` against `limit` in `unit`, and the `reaction` its verdict asks for.
 

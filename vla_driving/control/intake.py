@@ -7,6 +7,7 @@ out of order. What was believed before then stays in force until its own time is
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 
@@ -27,6 +28,12 @@ _MAX_COORDINATE = 1000.0
 _MAX_CURVATURE = 1.0
 """1/m. Tighter than any car turns."""
 
+_WINDOW = 10
+"""Approved plans over which the refused are counted."""
+
+_MAX_AHEAD = 50
+"""Approved plans that may have been lost in between; a number beyond it is somebody else's."""
+
 _MAX_VALUE = 100.0
 """m/s, m/s², rad/s. Beyond what a road vehicle reports."""
 
@@ -39,20 +46,21 @@ class PlanIntake:
         self.plan: ApprovedPlan | None = None
         self.path: Path | None = None
         self.refusal: Fault | None = None
-        self._refused_in_a_row = 0
+        self._refused: deque[bool] = deque(maxlen=_WINDOW)
         self._seen: tuple[int, Nanoseconds] | None = None
         self._order: int | None = None
+        self._heard_ns: Nanoseconds = 0
 
     def take(self, plan: ApprovedPlan | None, now_ns: Nanoseconds) -> bool:
         """Look at the newest message; True where it is new and good."""
         if plan is None or (plan.sequence, plan.stamp_ns) == self._seen:
             return False
         self._seen = (plan.sequence, plan.stamp_ns)
+        self._heard_ns = now_ns
         self.refusal = self._check(plan, now_ns)
+        self._refused.append(self.refusal is not None)
         if self.refusal is not None:
-            self._refused_in_a_row += 1
             return False
-        self._refused_in_a_row = 0
         self._order = plan.sequence
         self.plan, self.path = plan, Path(plan.trajectory)
         return True
@@ -69,11 +77,14 @@ class PlanIntake:
             late = age_s(self.plan.valid_until_ns, now_ns)
             detail = "approved plan out of date by"
             return make_fault("approved_plan_expired", late, 0.0, "s", detail)
-        if self._refused_in_a_row >= self._settings.max_rejections:
-            return make_fault(
-                "approved_plan_refused", self._refused_in_a_row, self._settings.max_rejections,
-                "messages", "approved plans refused in a row",
-            )
+        silent, limit = age_s(self._heard_ns, now_ns), self._settings.approved_plan_timeout
+        if silent > limit:
+            detail = "the safety monitor is silent for"
+            return make_fault("approved_plan_silent", silent, limit, "s", detail)
+        refused, limit = sum(self._refused), self._settings.max_rejections
+        if refused >= limit:
+            detail = f"refused of the last {len(self._refused)} approved plans"
+            return make_fault("approved_plan_refused", refused, limit, "messages", detail)
         return None
 
     def _check(self, plan: ApprovedPlan, now_ns: Nanoseconds) -> Fault | None:
@@ -84,7 +95,7 @@ class PlanIntake:
         if absurd is not None:
             return make_fault("approved_plan_invalid", *absurd)
         # By sequence alone: a plan of the model after one of the fallback has an older stamp.
-        if self._order is not None and plan.sequence <= self._order:
+        if self._order is not None and not 0 < plan.sequence - self._order <= _MAX_AHEAD:
             limit = self._order + 1
             return make_fault("approved_plan_out_of_order", plan.sequence, limit, "", "sequence")
         return None

@@ -38,9 +38,12 @@ class SupervisionSettings:
     """When the bridge stops trusting what it gets, and when it trusts again."""
 
     vehicle_state_timeout: float = quantity("s", 0.02, 1.0, "older vehicle states are stale")
+    approved_plan_timeout: float = quantity(
+        "s", 0.03, 2.0, "no approved plan for this long: the safety monitor is dead or hangs"
+    )
     future_tolerance: float = quantity("s", 0.0, 0.5, "stamps further ahead of now are refused")
     max_rejections: int = quantity(
-        "messages", 1, 50, "refused plans in a row that are as bad as none at all"
+        "messages", 1, 10, "refused ones of the last 10 approved plans that are as bad as none"
     )
     resume_within: float = quantity(
         "s", 0.0, 2.0, "an interruption this short may end without a standstill"

@@ -37,6 +37,7 @@ class CameraIngestNode(StackNode):
     NAME: ClassVar[str] = "camera_ingest"
     SETTINGS: ClassVar[type] = CameraIngestSettings
     NICENESS: ClassVar[int] = -5
+    BEATS: ClassVar[bool] = True
 
     def configure(self) -> None:
         """Open cameras and files. Raises SettingsError, ModelError with one line."""

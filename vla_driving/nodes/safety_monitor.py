@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any, ClassVar
 
 from vla_driving.contract.frames import FrameSet
+from vla_driving.contract.messages import stamp_of
 from vla_driving.contract.navigation import EngagementRequest, Route
 from vla_driving.contract.plan import Plan
 from vla_driving.contract.scene import ObjectList
-from vla_driving.contract.supervision import SafetyState
+from vla_driving.contract.supervision import Heartbeat, SafetyState
 from vla_driving.contract.vehicle import DriverState, VehicleState, load_vehicle
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
@@ -50,6 +51,7 @@ class SafetyMonitorNode(StackNode):
         self.speak("vla/safety_state")
         for topic, field, cls in INPUTS:
             self.listen(topic, cls, partial(self._take, field))
+        self.listen("vla/heartbeat", None, self._take_beat)
         self.every(self.stack.rates.approved_plan, self._step)
 
     def diagnose(self) -> dict[str, str]:
@@ -67,6 +69,9 @@ class SafetyMonitorNode(StackNode):
         super().malformed(topic, reason)
         field = next(f for t, f, _ in INPUTS if t == topic)
         self._malformed_inputs = [*self._malformed_inputs, (field, reason)][-MOST_WAITING:]
+
+    def _take_beat(self, message: Any) -> None:
+        self._take("heartbeats", Heartbeat(stamp_of(message.stamp), message.frame_id))
 
     def _take(self, field: str, value: Any) -> None:
         waiting = self._waiting[field]

@@ -13,16 +13,20 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
+from std_msgs.msg import Header
 
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.messages import MalformedMessage, from_message, set_stamp, to_message
 from vla_driving.contract.topics import BY_NAME
 from vla_driving.nodes import parameters
+from vla_driving.nodes.heartbeat import Heart
 from vla_driving.nodes.qos import profile
 from vla_driving.nodes.statistics import InputStatistics, StepStatistics
 
 DIAGNOSTICS_PERIOD_S = 1.0
+LONGEST_TURN_S = 0.5
+"""A main loop that takes longer to come round counts as hung: no plan is valid for longer."""
 REPEAT_EVENT_AFTER_S = 1.0
 RECORDER_DEPTH = 100
 
@@ -31,15 +35,16 @@ class StackNode(LifecycleNode, ABC):
     """A lifecycle node around one core.
 
     A subclass names its SETTINGS class, its NICENESS as of nice(1) or its REAL_TIME priority as of
-    SCHED_FIFO (the nearer to the actuators, the higher; 0 for none), and fills `configure` (make
-    the core, `listen`, `speak`, `every`), which raises ValueError with one line where something
-    does not fit. Messages are taken and timers run while the node is active.
+    SCHED_FIFO (the nearer to the actuators, the higher; 0 for none), whether it BEATS, and fills
+    `configure` (make the core, `listen`, `speak`, `every`), which raises ValueError with one line
+    where something does not fit. Messages are taken and timers run while the node is active.
     """
 
     NAME: ClassVar[str]
     SETTINGS: ClassVar[type]
     NICENESS: ClassVar[int] = 0
     REAL_TIME: ClassVar[int] = 0
+    BEATS: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__(self.NAME)
@@ -55,11 +60,12 @@ class StackNode(LifecycleNode, ABC):
         self._readers: list[Any] = []
         self._timers_when_active: list[tuple[float, Callable[[], None]]] = []
         self._running_timers: list[Timer] = []
+        self._heart: Heart | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._told: dict[tuple[str, str], Nanoseconds] = {}
         self._worst = Severity.INFO
         self._worst_text = ""
-        for topic in ("vla/event", "diagnostics"):
+        for topic in ("vla/event", "diagnostics", *(("vla/heartbeat",) if self.BEATS else ())):
             self._writers[topic] = self.create_publisher(
                 _message_type(BY_NAME[topic].type), topic, profile(BY_NAME[topic].delivery)
             )
@@ -214,6 +220,7 @@ class StackNode(LifecycleNode, ABC):
             self.create_timer(period_s, step, clock=self._steady)
             for period_s, step in self._timers_when_active
         ]
+        self._start_heart()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -234,8 +241,24 @@ class StackNode(LifecycleNode, ABC):
         self._let_go()
         return result
 
+    def _start_heart(self) -> None:
+        if not self.BEATS:
+            return
+        period_s = 1.0 / self.stack.rates.heartbeat
+        self._heart = Heart(self._beat, period_s, LONGEST_TURN_S)
+        turn = self.create_timer(period_s, self._heart.turned, clock=self._steady)
+        self._running_timers.append(turn)
+
+    def _beat(self) -> None:
+        beat = Header(frame_id=self.NAME)
+        set_stamp(beat.stamp, self.now_ns())
+        self._writers["vla/heartbeat"].publish(beat)
+
     def _stop_timers(self) -> None:
         self.active = False
+        if self._heart is not None:
+            self._heart.stop()
+            self._heart = None
         for timer in self._running_timers:
             self.destroy_timer(timer)
         self._running_timers = []
@@ -251,7 +274,7 @@ class StackNode(LifecycleNode, ABC):
         self._begun = self.configured = False
         for reader in self._readers:
             self.destroy_subscription(reader)
-        for name in [n for n in self._writers if n not in ("vla/event", "diagnostics")]:
+        for name in [n for n in self._writers if n not in _LASTING]:
             self.destroy_lifecycle_publisher(self._writers.pop(name))
         self._readers, self._timers_when_active, self.inputs = [], [], {}
 
@@ -286,6 +309,9 @@ class StackNode(LifecycleNode, ABC):
         self._writers["diagnostics"].publish(array)
         self._worst, self._worst_text = Severity.INFO, ""
 
+
+_LASTING = ("vla/event", "vla/heartbeat", "diagnostics")
+"""Topics of a node from its first to its last breath."""
 
 _DIAGNOSTIC_LEVEL = {
     Severity.INFO: DiagnosticStatus.OK,

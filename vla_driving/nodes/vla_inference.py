@@ -22,6 +22,7 @@ class VlaInference(StackNode):
     NAME: ClassVar[str] = "vla_inference"
     SETTINGS: ClassVar[type] = VlaInferenceSettings
     NICENESS: ClassVar[int] = 0
+    BEATS: ClassVar[bool] = True
 
     def configure(self) -> None:
         """Load and warm up the model. Raises ModelError with one line."""

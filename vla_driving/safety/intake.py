@@ -19,7 +19,9 @@ from vla_driving.contract.navigation import EngagementRequest, Route
 from vla_driving.contract.plan import Plan
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.scene import MAX_OBJECTS, ObjectList
+from vla_driving.contract.supervision import Heartbeat
 from vla_driving.contract.vehicle import DriverState, VehicleState
+from vla_driving.safety.heartbeats import Heartbeats
 from vla_driving.safety.settings import InputSettings
 
 MAX_MESSAGES_PER_STEP = 16
@@ -50,6 +52,7 @@ class MonitorInputs:
     driver_states: tuple[DriverState, ...] = ()
     frames: tuple[FrameSet, ...] = ()
     requests: tuple[EngagementRequest, ...] = ()
+    heartbeats: tuple[Heartbeat, ...] = ()
     malformed: tuple[tuple[str, str], ...] = ()
 
 
@@ -201,6 +204,7 @@ class Intake:
             "camera health", settings.frames_max_age, rates.frames, settings.frames_required,
             tolerance, _no_fault,
         )
+        self.heartbeats = Heartbeats(tolerance)
 
     def refuse(self, malformed: tuple[tuple[str, str], ...]) -> None:
         """Count what could not be turned into a contract type, by field of `MonitorInputs`."""

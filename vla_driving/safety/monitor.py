@@ -138,6 +138,7 @@ class SafetyMonitor:
             return
         for watch in self._intake.by_field().values():
             watch.forget()
+        self._intake.heartbeats.forget()
         self._motion.clear()
         self._approval.clear()
         self._following.clear()
@@ -161,6 +162,7 @@ class SafetyMonitor:
         intake.route.take(inputs.routes, now_ns)
         intake.driver_state.take(inputs.driver_states, now_ns)
         intake.frames.take(inputs.frames, now_ns)
+        intake.heartbeats.take(inputs.heartbeats, now_ns)
         for plan in intake.plan.take(inputs.plans, now_ns):
             approval.consider(plan, self._speed(now_ns), now_ns)
         current = intake.vehicle_state.fresh(now_ns)

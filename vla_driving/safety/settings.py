@@ -24,6 +24,7 @@ class InputSettings:
     objects_required: bool = described("an independent object source belongs to this car")
     route_required: bool = described("navigation belongs to this car")
     frames_required: bool = described("camera health reaches the monitor directly")
+    heartbeat_max_age: float = quantity("s", 0.03, 2.0, "a node silent for longer is dead or hangs")
     future_tolerance: float = quantity("s", 0.0, 0.5, "stamps further ahead of now are refused")
     min_rate_share: float = quantity("1", 0.1, 1.0, "lowest share of the nominal rate")
     max_wrong: int = quantity("messages", 0, 19, "wrong ones among the last 20")

@@ -8,6 +8,7 @@ from vla_driving.contract.events import Severity
 from vla_driving.contract.frames import FrameStatus
 from vla_driving.contract.supervision import Level, Verdict
 from vla_driving.safety.checks.table import Group, Limits, Measured, Situation, StateCheck
+from vla_driving.safety.heartbeats import NODES
 from vla_driving.safety.intake import Intake, Watch
 
 Pick = Callable[[Intake], Watch]  # type: ignore[type-arg]
@@ -119,6 +120,24 @@ def _max_age(limits: Limits, name: str) -> float:
     return float(getattr(limits.settings.inputs, f"{name}_max_age"))
 
 
+def _alive(node: str) -> StateCheck:
+    """A node that has said once that it lives goes on saying so."""
+
+    def measure(situation: Situation) -> Measured:
+        age = situation.intake.heartbeats.age_s(node, situation.now_ns)
+        if age is None:
+            return Measured(0.0, Verdict.PASS, says=f"{node} gives no sign of life")
+        within = age <= situation.settings.inputs.heartbeat_max_age
+        return Measured(age, Verdict.PASS if within else Verdict.STALE)
+
+    return StateCheck(
+        f"{node}_alive", Group.INPUTS, "vla/heartbeat",
+        lambda limits: limits.settings.inputs.heartbeat_max_age, "s", Severity.ERROR,
+        Level.MINIMAL_RISK, f"{node} is dead or hangs: silent for {{value}}",
+        "Autoware gives a heartbeat 0.5 s", measure=measure,
+    )
+
+
 def _camera_health(situation: Situation) -> Measured:
     frames = situation.intake.frames.newest
     if frames is None:
@@ -189,6 +208,7 @@ CHECKS: tuple[StateCheck, ...] = (
         "monitor", Group.INPUTS, "the monitor itself", _none, "failures", Severity.CRITICAL,
         Level.MINIMAL_RISK, "the monitor itself failed", "an exception in a step", measure=_monitor,
     ),
+    *(_alive(node) for node in NODES),
     *_topic(
         "vehicle_state", "vehicle state", "vehicle/state", lambda i: i.vehicle_state,
         Level.MINIMAL_RISK,
