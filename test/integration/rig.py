@@ -24,7 +24,7 @@ from sensor_msgs.msg import Image
 from vla_driving_msgs import msg as msgs
 
 from vla_driving import paths
-from vla_driving.contract.checksum import vehicle_state_checksum
+from vla_driving.contract.checksum import signed, vehicle_state_checksum
 from vla_driving.contract.messages import byte_array, from_message, set_stamp, to_message
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.supervision import Engagement
@@ -191,7 +191,7 @@ class Rig:
 
     def _sense(self) -> None:
         self._objects += 1
-        nothing = ObjectList(self.now_ns(), self._objects, "radar", ())
+        nothing = signed(ObjectList(self.now_ns(), self._objects, "radar", ()))
         self.publish("vehicle/objects", to_message(nothing))
         self.publish("vla/driver_state", to_message(self._car.driver(self.now_ns())))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vla_driving.contract.checksum import plan_checksum, vehicle_state_checksum
+from vla_driving.contract.checksum import plan_checksum, signed, vehicle_state_checksum
 from vla_driving.contract.clock import Nanoseconds, nanoseconds
-from vla_driving.contract.frames import CameraFrame, FrameSet, FrameStatus
+from vla_driving.contract.frames import CameraHealth, CameraReport, FrameStatus
 from vla_driving.contract.plan import (
     ApprovedPlan,
     LateralAction,
@@ -195,18 +195,19 @@ class World:
     def _objects(self) -> tuple[ObjectList, ...]:
         if self._count % 5:
             return ()
-        return (ObjectList(self.now_ns, self._count // 5, "radar", self.objects(self)),)
+        number = self._count // 5
+        return (signed(ObjectList(self.now_ns, number, "radar", self.objects(self))),)
 
     def _driver_states(self) -> tuple[DriverState, ...]:
         if self._count % 5:
             return ()
-        return (DriverState(self.now_ns, True, True, True, 0.0, 0.0),)
+        return (signed(DriverState(self.now_ns, True, True, True, 0.0, 0.0, self._count // 5)),)
 
-    def _frames(self) -> tuple[FrameSet, ...]:
+    def _frames(self) -> tuple[CameraHealth, ...]:
         if self._count % 5:
             return ()
-        frame = CameraFrame("front", self.now_ns, self.camera, 0.31, 0.2, None)
-        return (FrameSet(self.now_ns, self._count // 5, "test/1", (frame,)),)
+        report = CameraReport("front", self.now_ns, self.camera, 0.31, 0.2)
+        return (signed(CameraHealth(self.now_ns, self._count // 5, "test/1", (report,))),)
 
     def _curvature_now(self) -> float:
         plan = self.approved

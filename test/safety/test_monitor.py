@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +24,7 @@ from drive import (
     signed_state,
 )
 
-from vla_driving.contract.checksum import approved_plan_checksum
+from vla_driving.contract.checksum import approved_plan_checksum, signed
 from vla_driving.contract.clock import nanoseconds
 from vla_driving.contract.events import Severity
 from vla_driving.contract.frames import FrameStatus
@@ -526,13 +527,18 @@ def test_uncertainty_caps_the_speed_and_the_cap_is_lifted() -> None:
 def test_route_and_signs_cap_the_speed() -> None:
     world = engaged()
     sign = TrafficControl(TrafficControlKind.SPEED_LIMIT, SignalState.UNKNOWN, 0.9, -1.0, 7.0)
-    route_limit = 9.0
+    route_limit, number = 9.0, itertools.count(1)
 
     def with_route(inputs: MonitorInputs, world: World) -> MonitorInputs:
         points = np.zeros(1, np.float32)
         return replace(
             inputs,
-            routes=(Route(world.now_ns, points, points, Turn.NONE, 99.0, 999.0, route_limit),),
+            routes=(
+                signed(
+                    Route(world.now_ns, points, points, Turn.NONE, 99.0, 999.0, route_limit,
+                          next(number))
+                ),
+            ),
         )
 
     world.on_inputs = with_route

@@ -6,22 +6,94 @@ precision as they travel (IEEE 802.3 polynomial, `zlib.crc32`), and leaves the c
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
+from collections.abc import Callable, Iterable
+from itertools import chain
+from operator import attrgetter
+from typing import Any, TypeVar
 
 import numpy as np
 
+from vla_driving.contract.frames import CameraHealth
+from vla_driving.contract.navigation import EngagementRequest, Route
 from vla_driving.contract.plan import ApprovedPlan, Plan
+from vla_driving.contract.scene import ObjectList, SceneObject
 from vla_driving.contract.trajectory import Trajectory
-from vla_driving.contract.vehicle import ControlCommand, VehicleState
+from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
+
+T = TypeVar("T")
+
+_OBJECT = attrgetter(
+    "classification", "probability", "x", "y", "heading", "velocity_x", "velocity_y", "length",
+    "width", "height",
+)
+_CONTROL = attrgetter("kind", "state", "probability", "distance", "value")
 
 
 def plan_checksum(plan: Plan) -> int:
-    """CRC-32 of a plan's identity, validity and candidates."""
+    """CRC-32 of all of a plan that is driven or judged by: not of names, words and times spent."""
     head = struct.pack(
-        "<qQQq", plan.stamp_ns, plan.sequence, plan.frame_sequence, plan.valid_until_ns
+        "<qQQqBBfQf",
+        plan.stamp_ns, plan.sequence, plan.frame_sequence, plan.valid_until_ns,
+        plan.lateral_action, plan.longitudinal_action, _single(plan.uncertainty),
+        plan.instruction_id, _single(plan.speed_cap),
     )
-    return _crc(head, *(_trajectory_bytes(t) for t in plan.candidates))
+    controls = _singles(chain.from_iterable(map(_CONTROL, plan.traffic_controls)))
+    lines = chain.from_iterable(
+        (_singles((line.kind, line.probability)), _bytes(line.x), _bytes(line.y))
+        for line in plan.lane_lines
+    )
+    candidates = (_trajectory_bytes(t) for t in plan.candidates)
+    return _crc(head, *candidates, _object_bytes(plan.objects), *lines, controls)
+
+
+def objects_checksum(objects: ObjectList) -> int:
+    """CRC-32 of an object list."""
+    head = struct.pack("<qQ", objects.stamp_ns, objects.sequence)
+    return _crc(head, objects.source.encode(), _object_bytes(objects.objects))
+
+
+def route_checksum(route: Route) -> int:
+    """CRC-32 of a route."""
+    head = struct.pack(
+        "<qBfffQ", route.stamp_ns, route.next_turn, _single(route.distance_to_turn),
+        _single(route.distance_to_goal), _single(route.speed_limit), route.sequence,
+    )
+    return _crc(head, _bytes(route.x), _bytes(route.y))
+
+
+def driver_state_checksum(state: DriverState) -> int:
+    """CRC-32 of a driver state."""
+    return _crc(
+        struct.pack(
+            "<q???ffQ", state.stamp_ns, state.present, state.eyes_on_road, state.hands_on_wheel,
+            _single(state.eyes_off_duration_s), _single(state.hands_off_duration_s),
+            state.sequence,
+        )
+    )
+
+
+def camera_health_checksum(health: CameraHealth) -> int:
+    """CRC-32 of camera health, names included."""
+    head = struct.pack("<qQ", health.stamp_ns, health.sequence)
+    reports = (
+        struct.pack(
+            "<qB7f", report.stamp_ns, report.status,
+            *map(_single, (
+                report.status_value, report.status_limit, report.rate, report.brightness,
+                report.saturated, report.contrast, report.sharpness,
+            )),
+        ) + report.name.encode()
+        for report in health.cameras
+    )
+    return _crc(head, health.model.encode(), *reports)
+
+
+def request_checksum(request: EngagementRequest) -> int:
+    """CRC-32 of a request of the cockpit."""
+    return _crc(struct.pack("<qB", request.stamp_ns, request.request), request.source.encode())
 
 
 def approved_plan_checksum(plan: ApprovedPlan) -> int:
@@ -65,9 +137,45 @@ def vehicle_state_checksum(state: VehicleState) -> int:
     return _crc(head, "\0".join(state.faults).encode())
 
 
+_CHECKSUMS: dict[type, Callable[[Any], int]] = {
+    Plan: plan_checksum,
+    ApprovedPlan: approved_plan_checksum,
+    ControlCommand: command_checksum,
+    VehicleState: vehicle_state_checksum,
+    ObjectList: objects_checksum,
+    Route: route_checksum,
+    DriverState: driver_state_checksum,
+    CameraHealth: camera_health_checksum,
+    EngagementRequest: request_checksum,
+}
+
+
+def checksum_of(value: Any) -> int:
+    """What the checksum of a message of the contract has to be. Raises KeyError for one without."""
+    return _CHECKSUMS[type(value)](value)
+
+
+def signed(value: T) -> T:
+    """The same message with its checksum. Raises KeyError for one that has none."""
+    return dataclasses.replace(value, checksum=checksum_of(value))  # type: ignore[type-var]
+
+
 def _trajectory_bytes(trajectory: Trajectory) -> bytes:
-    arrays = (np.ascontiguousarray(a, "<f4").tobytes() for a in trajectory.arrays())
+    arrays = map(_bytes, trajectory.arrays())
     return b"".join((np.float32(trajectory.probability).tobytes(), *arrays))
+
+
+def _object_bytes(objects: tuple[SceneObject, ...]) -> bytes:
+    return _singles(chain.from_iterable(map(_OBJECT, objects)))
+
+
+def _bytes(array: object) -> bytes:
+    return np.ascontiguousarray(array, "<f4").tobytes()
+
+
+def _singles(values: Iterable[float]) -> bytes:
+    with np.errstate(over="ignore"):
+        return np.fromiter(values, "<f4").tobytes()
 
 
 def _single(value: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, Image
 
 from vla_driving.contract.cameras import Camera
+from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
 from vla_driving.contract.messages import byte_array, set_stamp
 from vla_driving.contract.scene import MAX_OBJECTS, ObjectList
@@ -64,7 +66,7 @@ class Simulator(StackNode):
         self._lost_steps = 0
         self._origin_ns: Nanoseconds | None = None
         self._recent: deque[Nanoseconds] = deque(maxlen=round(1.0 / PHYSICS_STEP_S) + 1)
-        self._sequences = dict.fromkeys(("vehicle/objects",), 0)
+        self._sequences = dict.fromkeys(("vehicle/objects", "vla/route", "vla/driver_state"), 0)
         self._make_topics()
 
     def release(self) -> None:
@@ -127,9 +129,12 @@ class Simulator(StackNode):
         if self._due(rates.objects):
             self._send_objects(stamp_ns)
         if self._due(rates.route):
-            self.send("vla/route", self._world.route(stamp_ns))
+            route = replace(self._world.route(stamp_ns), sequence=self._next("vla/route"))
+            self.send("vla/route", signed(route))
         if self._due(rates.driver_state):
-            self.send("vla/driver_state", DriverState(stamp_ns, True, True, True, 0.0, 0.0))
+            number = self._next("vla/driver_state")
+            driver = DriverState(stamp_ns, True, True, True, 0.0, 0.0, number)
+            self.send("vla/driver_state", signed(driver))
         if self._due(rates.simulation_state):
             self._send_truth(stamp_ns)
         if self._due(rates.camera):
@@ -152,10 +157,13 @@ class Simulator(StackNode):
 
     def _send_objects(self, stamp_ns: Nanoseconds) -> None:
         assert self._world is not None
-        self._sequences["vehicle/objects"] += 1
         objects = self._world.radar()[:MAX_OBJECTS]
-        sequence = self._sequences["vehicle/objects"]
-        self.send("vehicle/objects", ObjectList(stamp_ns, sequence, "front_radar", objects))
+        listed = ObjectList(stamp_ns, self._next("vehicle/objects"), "front_radar", objects)
+        self.send("vehicle/objects", signed(listed))
+
+    def _next(self, topic: str) -> int:
+        self._sequences[topic] += 1
+        return self._sequences[topic]
 
     def _send_truth(self, stamp_ns: Nanoseconds) -> None:
         assert self._world is not None

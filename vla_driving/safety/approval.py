@@ -35,6 +35,8 @@ from vla_driving.safety.report import worst
 _ALWAYS = tuple(check for check in CANDIDATE_CHECKS if check.always)
 _ON_THE_LINE = 0.1
 """m. Further beyond a lane line the outline leaves the lane, announced or not."""
+_DISTANCES = {"headway", "lead_braking", "cut_in"}
+"""Checks that a lower speed heals."""
 _LEAVES_LANE = (LateralAction.CHANGE_LEFT, LateralAction.CHANGE_RIGHT, LateralAction.PULL_OVER)
 _SAME_OBJECT = 2.0
 """m. Two sources that place an object no further apart than this, and its size, mean the same."""
@@ -156,7 +158,7 @@ class Approval:
         self._first: tuple[Outcome, ...] = ()
         self._live: dict[str, Outcome] = {}
         self._now: tuple[Nanoseconds, Approach] | None = None
-        self.lead_speed = 0.0
+        self.safe_speed = 0.0
         self.unseen_m: float | None = None
 
     def clear(self) -> None:
@@ -239,7 +241,7 @@ class Approval:
             )
         )
         self._live = {o.check.name: o for o in judgement.outcomes(0)}
-        self.lead_speed = float(near.lead_speed[0])
+        self.safe_speed = _safe_speed(near, self._live)
         return self._confirmed(judgement.reaction(0), approved.level, now_ns)
 
     def _confirmed(self, reaction: Level, level: Level, now_ns: Nanoseconds) -> Level:
@@ -253,10 +255,10 @@ class Approval:
             return max(Level.DEGRADED, level)
         return reaction
 
-    def capped_by_lead(self) -> bool:
-        """Whether nothing but the distance to the one ahead asks for a cap."""
-        failing = [name for name, o in self._live.items() if o.counts]
-        if failing != ["headway"] or self.approved is None:
+    def capped_by_traffic(self) -> bool:
+        """Whether nothing but the distance to others asks for a cap: `safe_speed` heals it."""
+        failing = {name for name, o in self._live.items() if o.counts}
+        if not failing or failing - _DISTANCES or self.approved is None:
             return False
         return self.approved.level == Level.NOMINAL
 
@@ -340,6 +342,12 @@ class Approval:
         inside = (new_x >= x[0]) & (new_x <= x[-1])
         off = np.where(inside, np.abs(new_y - old_y), 0.0).max(axis=1, initial=0.0)
         return np.where(np.isnan(new_y).any(axis=1), np.nan, off)
+
+
+def _safe_speed(near: Approach, live: dict[str, Outcome]) -> float:
+    """Speed at which the distances to others are enough or become so, m/s."""
+    speed = float(near.safe_speed[0])
+    return min(speed, float(near.lead_speed[0])) if live["headway"].counts else speed
 
 
 def _numbers(proposed: Batch) -> Batch:

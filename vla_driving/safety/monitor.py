@@ -285,8 +285,8 @@ class SafetyMonitor:
         limit = self._speed_limit(now_ns)
         if self._arbiter.level != Level.DEGRADED:
             return limit
-        if self._approval.capped_by_lead() and not counting:
-            return min(limit, max(self._approval.lead_speed, CREEP))
+        if self._approval.capped_by_traffic() and not counting:
+            return min(limit, max(self._approval.safe_speed, CREEP))
         return min(limit, self._settings.reaction.degraded_speed)
 
     # -- what leaves -------------------------------------------------------------------------

@@ -24,6 +24,14 @@ from vla_driving.contract.scene import MAX_OBJECTS, SceneObject
 from vla_driving.contract.trajectory import POINTS
 from vla_driving.contract.vehicle import VehicleParameters
 from vla_driving.safety.candidates import Batch
+from vla_driving.safety.counterfactuals import (
+    answer_of,
+    cut_in_impact,
+    needed_gap,
+    speed_for_cut_in,
+    speed_for_gap,
+    time_to_cut_in,
+)
 from vla_driving.safety.settings import WorldSettings
 
 FloatArray = npt.NDArray[np.float32]
@@ -131,7 +139,10 @@ class Approach:
     `scene_s` and `sensor_s`: time from now to the first contact that we would cause, with an object
     of the model's scene and of the sensor; NEVER_S for none. `lead_speed`: speed along the path of
     the object ahead that limits us most, m/s. `rss_slack` and `stop_slack`: gap to it beyond what
-    the two distance formulas ask for, m; NOWHERE_M where the path is empty.
+    the two distance formulas ask for, m; NOWHERE_M where the path is empty. `worst_slack`: gap left
+    after `worst_case_preview` beyond what full braking of the one ahead asks for, m.
+    `cut_in_impact`: speed difference at which we would touch a neighbour that cuts in now, m/s.
+    `safe_speed`: highest speed at which both of these pass, m/s; NOWHERE_M where nothing limits it.
     """
 
     scene_s: FloatArray
@@ -139,13 +150,16 @@ class Approach:
     lead_speed: FloatArray
     rss_slack: FloatArray
     stop_slack: FloatArray
+    worst_slack: FloatArray
+    cut_in_impact: FloatArray
+    safe_speed: FloatArray
 
     def only(self, index: int) -> Approach:
         """That of the path at `index` alone."""
         at = slice(index, index + 1)
         return Approach(
             self.scene_s[at], self.sensor_s[at], self.lead_speed[at], self.rss_slack[at],
-            self.stop_slack[at],
+            self.stop_slack[at], self.worst_slack[at], self.cut_in_impact[at], self.safe_speed[at],
         )
 
 
@@ -262,17 +276,20 @@ def approach(
         )
         contact[index] = np.minimum(contact[index], straight)
     lead_speed, rss, stop = _lead(paths, items, now_s, speed, vehicle, settings)
+    worst, impact, safe = _worst_cases(paths, items, now_s, speed, vehicle, settings)
     never = np.float32(NEVER_S)
     return Approach(
         contact[:, :of_scene].min(axis=1, initial=never),
-        contact[:, of_scene:].min(axis=1, initial=never), lead_speed, rss, stop,
+        contact[:, of_scene:].min(axis=1, initial=never), lead_speed, rss, stop, worst, impact,
+        safe,
     )
 
 
 def _nothing(count: int) -> Approach:
     never = np.full(count, NEVER_S, np.float32)
     far = np.full(count, NOWHERE_M, np.float32)
-    return Approach(never, never, np.zeros(count, np.float32), far, far)
+    zero = np.zeros(count, np.float32)
+    return Approach(never, never, zero, far, far, far, zero, far)
 
 
 def _relevant(
@@ -400,10 +417,15 @@ def _ours(
 
 
 def _arc_now(paths: Paths, now_s: float) -> FloatArray:
-    at = min(max(now_s * 10.0, 0.0), POINTS - 0.001)
+    return _at(paths.arc, now_s)
+
+
+def _at(values: FloatArray, time_s: float) -> FloatArray:
+    """(C,): (C, 65) values of a path at a time after its stamp."""
+    at = min(max(time_s * 10.0, 0.0), POINTS - 0.001)
     low = int(at)
     share = np.float32(at - low)
-    return paths.arc[:, low] + share * (paths.arc[:, low + 1] - paths.arc[:, low])
+    return values[:, low] + share * (values[:, low + 1] - values[:, low])
 
 
 def _lead(
@@ -427,6 +449,41 @@ def _lead(
     worst = rss.argmin(axis=1)
     rows = np.arange(len(worst))
     return items.v_s[rows, worst], rss[rows, worst], stop.min(axis=1)
+
+
+def _worst_cases(
+    paths: Paths,
+    items: _OnPath,
+    now_s: float,
+    speed: float,
+    vehicle: VehicleParameters,
+    settings: WorldSettings,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(C,) worst slack, cut-in impact and safe speed: see `Approach`."""
+    answer, nowhere = answer_of(vehicle, settings), np.float32(NOWHERE_M)
+    hardest, margin = settings.lead_deceleration, np.float32(settings.longitudinal_margin)
+    elapsed = np.float32(now_s) - items.measured_s
+    beside = np.abs(items.d + items.v_d * elapsed) - items.reach_d
+    gap = items.s + items.v_s * elapsed - _at(paths.arc, now_s)[:, None] - items.reach_s
+    later_s = now_s + settings.worst_case_preview
+    ahead_s = np.float32(later_s) - items.measured_s
+    reached = _at(paths.arc, later_s)[:, None]
+    gap_later = items.s + items.v_s * ahead_s - reached - items.reach_s - margin
+    in_lane = (beside < 0.0) & (np.abs(items.d + items.v_d * ahead_s) < items.reach_d)
+    in_lane &= (gap > -items.reach_s) & (gap < (paths.end - _at(paths.arc, now_s))[:, None])
+    needed = needed_gap(_at(paths.speed, later_s)[:, None], items.v_s, hardest, answer)
+    slack = np.where(in_lane, gap_later - needed, nowhere)
+    behind_it = speed_for_gap(gap - margin, items.v_s, hardest, answer)
+
+    neighbour = (beside >= 0.0) & (items.v_s > np.abs(items.v_d)) & (items.v_s > _STANDING)
+    cut_in_s = time_to_cut_in(beside, items.v_s, settings.cut_in_lateral_speed)
+    closing = np.float32(speed) - items.v_s
+    impact = cut_in_impact(gap, 2.0 * items.reach_s, closing, cut_in_s, answer)
+    impact = np.where(neighbour, impact, np.float32(0.0))
+    past_it = speed_for_cut_in(items.v_s, cut_in_s, settings.max_cut_in_impact, answer)
+    limited = np.where(impact > settings.max_cut_in_impact, past_it, nowhere)
+    limited = np.minimum(limited, np.where(slack < 0.0, behind_it, nowhere))
+    return slack.min(axis=1), impact.max(axis=1), limited.min(axis=1)
 
 
 def rss_distance(speed: float, lead_speed: FloatArray, settings: WorldSettings) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from vla_driving.contract.checksum import command_checksum, vehicle_state_checksum
+from vla_driving.contract.checksum import command_checksum, signed, vehicle_state_checksum
 from vla_driving.contract.clock import SECOND, Nanoseconds, age_s
 from vla_driving.contract.settings import described, quantity
 from vla_driving.contract.vehicle import (
@@ -46,6 +46,7 @@ class BenchVehicle:
         self._heard_ns: Nanoseconds | None = None
         self._tripped = False
         self._sequence = 0
+        self._driver_sequence = 0
 
     def obey(self, command: ControlCommand, now_ns: Nanoseconds) -> None:
         """Take a command; one whose checksum does not fit is left out."""
@@ -68,7 +69,8 @@ class BenchVehicle:
 
     def driver(self, now_ns: Nanoseconds) -> DriverState:
         """A driver who sits there, hands on the wheel, eyes on the road."""
-        return DriverState(now_ns, True, True, True, 0.0, 0.0)
+        self._driver_sequence += 1
+        return signed(DriverState(now_ns, True, True, True, 0.0, 0.0, self._driver_sequence))
 
     def _move(self, elapsed_s: float, now_ns: Nanoseconds) -> None:
         command, car = self._command, self._vehicle

@@ -50,6 +50,14 @@ def _headway(c: Candidates) -> FloatArray:
     return c.near.rss_slack.astype(np.float64)
 
 
+def _lead_braking(c: Candidates) -> FloatArray:
+    return c.near.worst_slack.astype(np.float64)
+
+
+def _cut_in(c: Candidates) -> FloatArray:
+    return c.near.cut_in_impact.astype(np.float64)
+
+
 def _lane_departure(c: Candidates) -> FloatArray:
     if c.plan.lateral_action in _ACROSS:
         return np.zeros(len(c.batch))
@@ -130,6 +138,17 @@ CHECKS: tuple[CandidateCheck, ...] = (
         "gap to the object ahead is {value} against the safe one",
         "RSS distance as in Autoware's emergency brake",
         measure=_headway, at_least=True, always=True,
+    ),
+    CandidateCheck(
+        "lead_braking", Group.WORLD, _OBJECTS, lambda _: 0.0, "m", Severity.WARNING,
+        Level.DEGRADED, "should the one ahead brake fully, {value} are left",
+        "RSS, both braking fully, worst_case_preview from now on the plan",
+        measure=_lead_braking, at_least=True, always=True,
+    ),
+    CandidateCheck(
+        "cut_in", Group.WORLD, _OBJECTS, lambda k: k.settings.world.max_cut_in_impact, "m/s",
+        Severity.WARNING, Level.DEGRADED, "should a neighbour cut in, it is hit at {value}",
+        "full braking against a neighbour that starts now", measure=_cut_in, always=True,
     ),
     CandidateCheck(
         "lane_departure", Group.WORLD, "vla/plan", lambda k: k.settings.world.max_lane_departure,
