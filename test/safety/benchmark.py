@@ -26,7 +26,8 @@ from drive import (
     signed_state,
 )
 
-from vla_driving.contract.frames import FrameSet
+from vla_driving.contract.checksum import signed
+from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.plan import Plan
 from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectList
 from vla_driving.contract.vehicle import DriverState
@@ -68,13 +69,13 @@ def inputs(
                     objects=on_road if blocked else beside, lane_lines=lines,
                 ),
             )
-        listed = (ObjectList(now, k // 5, "radar", beside),) if k % 5 == 0 else ()
-        driver = (DriverState(now, True, True, True, 0.0, 0.0),)
+        listed = (signed(ObjectList(now, k // 5, "radar", beside)),) if k % 5 == 0 else ()
+        driver = (signed(DriverState(now, True, True, True, 0.0, 0.0, k // 5)),)
         made.append(
             MonitorInputs(
                 vehicle_states=(state,), plans=plans, objects=listed,
                 driver_states=driver if k % 5 == 0 else (),
-                frames=(FrameSet(now, k // 5, "test/1", ()),) if k % 5 == 0 else (),
+                frames=(signed(CameraHealth(now, k // 5, "test/1", ())),) if k % 5 == 0 else (),
             )
         )
     return made

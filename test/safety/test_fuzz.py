@@ -22,9 +22,9 @@ from drive import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vla_driving.contract.checksum import approved_plan_checksum
+from vla_driving.contract.checksum import approved_plan_checksum, signed
 from vla_driving.contract.clock import nanoseconds
-from vla_driving.contract.frames import CameraFrame, FrameSet, FrameStatus
+from vla_driving.contract.frames import CameraHealth, CameraReport, FrameStatus
 from vla_driving.contract.navigation import EngagementRequest, EngagementWish, Route, Turn
 from vla_driving.contract.plan import PlanSource
 from vla_driving.contract.scene import (
@@ -124,7 +124,7 @@ def inputs(draw: st.DrawFn, now: int, sequence: int) -> MonitorInputs:
     chosen = draw(st.integers(0, 255))
     points = draw(arrays())
     junk: tuple[Any, ...] = (None, "text", 7)
-    frame = CameraFrame("front", stamp, draw(st.sampled_from([*FrameStatus])), 1.0, 2.0, None)
+    frame = CameraReport("front", stamp, draw(st.sampled_from([*FrameStatus])), 1.0, 2.0)
     return MonitorInputs(
         vehicle_states=(state,) if chosen & 1 else (),
         plans=(plan,) if chosen & 2 else junk[: chosen & 1],
@@ -137,7 +137,7 @@ def inputs(draw: st.DrawFn, now: int, sequence: int) -> MonitorInputs:
             (DriverState(stamp, draw(st.booleans()), draw(st.booleans()), True, draw(WILD), 0.0),)
             if chosen & 16 else ()
         ),
-        frames=(FrameSet(stamp, sequence, "m/1", (frame,)),) if chosen & 32 else (),
+        frames=(signed(CameraHealth(stamp, sequence, "m/1", (frame,))),) if chosen & 32 else (),
         requests=(
             (EngagementRequest(stamp, draw(st.sampled_from(list(EngagementWish))), "cockpit"),)
             if chosen & 64 else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -67,11 +68,11 @@ class CameraReport:
     status: FrameStatus
     status_value: float
     status_limit: float
-    rate: float
-    brightness: float
-    saturated: float
-    contrast: float
-    sharpness: float
+    rate: float = math.nan
+    brightness: float = math.nan
+    saturated: float = math.nan
+    contrast: float = math.nan
+    sharpness: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,12 @@ class CameraHealth:
     model: str
     cameras: tuple[CameraReport, ...]
     checksum: int = 0
+
+
+def camera_health(frames: FrameSet) -> CameraHealth:
+    """What a set itself says of its cameras, with nothing measured besides; not signed."""
+    reports = tuple(
+        CameraReport(f.name, f.stamp_ns, f.status, f.status_value, f.status_limit)
+        for f in frames.frames
+    )
+    return CameraHealth(frames.stamp_ns, frames.sequence, frames.model, reports)

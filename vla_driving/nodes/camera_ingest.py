@@ -14,7 +14,9 @@ from vla_driving.camera.playback import Playback
 from vla_driving.camera.settings import CameraIngestSettings
 from vla_driving.camera.sources import TOPICS, assumed_camera, open_source
 from vla_driving.contract.cameras import Camera, load_camera
+from vla_driving.contract.checksum import signed
 from vla_driving.contract.events import DriveEvent, Severity
+from vla_driving.contract.frames import camera_health
 from vla_driving.contract.messages import stamp_of
 from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.topics import camera_topic
@@ -51,6 +53,7 @@ class CameraIngestNode(StackNode):
                 f"camera_ingest.sources: {len(sources)} entries for {len(files)} cameras"
             )
         self.speak("vla/frames")
+        self.speak("vla/camera_health")
         self.listen("vehicle/state", VehicleState, self._take_state)
         cameras = [self._open(f, s) for f, s in zip(files, sources, strict=True)]
         self._core = CameraIngest(
@@ -129,6 +132,7 @@ class CameraIngestNode(StackNode):
         outputs = self._core.step(CameraInputs(images, self._moving), self.now_ns())
         self._counters = outputs.counters
         if outputs.frames is not None:
+            self.send("vla/camera_health", signed(camera_health(outputs.frames)))
             self.send("vla/frames", outputs.frames)
         for event in outputs.events:
             self.tell(event)

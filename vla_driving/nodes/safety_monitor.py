@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import partial
 from typing import Any, ClassVar
 
-from vla_driving.contract.frames import FrameSet
+from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.messages import stamp_of
 from vla_driving.contract.navigation import EngagementRequest, Route
 from vla_driving.contract.plan import Plan
@@ -25,7 +25,7 @@ INPUTS: tuple[tuple[str, str, type], ...] = (
     ("vehicle/objects", "objects", ObjectList),
     ("vla/route", "routes", Route),
     ("vla/driver_state", "driver_states", DriverState),
-    ("vla/frames", "frames", FrameSet),
+    ("vla/camera_health", "frames", CameraHealth),
     ("vla/engagement_request", "requests", EngagementRequest),
 )
 """Topic, field of MonitorInputs, contract type."""

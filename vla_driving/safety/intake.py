@@ -12,9 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from vla_driving.contract.checksum import plan_checksum, vehicle_state_checksum
+from vla_driving.contract.checksum import (
+    camera_health_checksum,
+    plan_checksum,
+    vehicle_state_checksum,
+)
 from vla_driving.contract.clock import SECOND, Nanoseconds, age_s
-from vla_driving.contract.frames import FrameSet
+from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.navigation import EngagementRequest, Route
 from vla_driving.contract.plan import Plan
 from vla_driving.contract.rates import Rates
@@ -42,7 +46,7 @@ class MonitorInputs:
     """All that arrived since the step before, oldest first.
 
     `malformed` names what could not even be turned into a contract type: (field of this class,
-    reason). Images in `frames` are not looked at and may be None.
+    reason).
     """
 
     vehicle_states: tuple[VehicleState, ...] = ()
@@ -50,7 +54,7 @@ class MonitorInputs:
     objects: tuple[ObjectList, ...] = ()
     routes: tuple[Route, ...] = ()
     driver_states: tuple[DriverState, ...] = ()
-    frames: tuple[FrameSet, ...] = ()
+    frames: tuple[CameraHealth, ...] = ()
     requests: tuple[EngagementRequest, ...] = ()
     heartbeats: tuple[Heartbeat, ...] = ()
     malformed: tuple[tuple[str, str], ...] = ()
@@ -200,9 +204,9 @@ class Intake:
             "driver state", settings.driver_state_max_age, rates.driver_state, driver_required,
             tolerance, _driver_state_fault,
         )
-        self.frames: Watch[FrameSet] = Watch(
+        self.frames: Watch[CameraHealth] = Watch(
             "camera health", settings.frames_max_age, rates.frames, settings.frames_required,
-            tolerance, _no_fault,
+            tolerance, _frames_fault,
         )
         self.heartbeats = Heartbeats(tolerance)
 
@@ -227,10 +231,6 @@ class Intake:
 
 def _finite(values: Iterable[float]) -> bool:
     return all(map(math.isfinite, values))
-
-
-def _no_fault(message: object) -> str | None:
-    return None
 
 
 def _vehicle_state_fault(state: VehicleState) -> str | None:
@@ -274,4 +274,10 @@ def _route_fault(route: Route) -> str | None:
 def _driver_state_fault(state: DriverState) -> str | None:
     if not _finite((state.eyes_off_duration_s, state.hands_off_duration_s)):
         return "a number is not finite"
+    return None
+
+
+def _frames_fault(health: CameraHealth) -> str | None:
+    if camera_health_checksum(health) != health.checksum:
+        return f"checksum {health.checksum} does not fit"
     return None

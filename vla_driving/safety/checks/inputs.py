@@ -142,7 +142,7 @@ def _camera_health(situation: Situation) -> Measured:
     frames = situation.intake.frames.newest
     if frames is None:
         return Measured(0.0, Verdict.PASS, says="camera health does not reach the monitor")
-    bad = [frame for frame in frames.frames if frame.status != FrameStatus.OK]
+    bad = [frame for frame in frames.cameras if frame.status != FrameStatus.OK]
     if not bad:
         return Measured(0.0)
     worst = bad[0]
@@ -220,10 +220,11 @@ CHECKS: tuple[StateCheck, ...] = (
         "driver_state", "driver state", "vla/driver_state", lambda i: i.driver_state,
         Level.DEGRADED, numbered=False, hand_over=True,
     ),
-    *_topic("frames", "camera health", "vla/frames", lambda i: i.frames, Level.MINIMAL_RISK),
+    *_topic("frames", "camera health", "vla/camera_health", lambda i: i.frames, Level.MINIMAL_RISK),
     StateCheck(
-        "camera_health", Group.INPUTS, "vla/frames", _none, "", Severity.ERROR, Level.MINIMAL_RISK,
-        "cameras are well", "status by camera_ingest", measure=_camera_health, confirm=_confirm,
+        "camera_health", Group.INPUTS, "vla/camera_health", _none, "", Severity.ERROR,
+        Level.MINIMAL_RISK, "cameras are well", "status by camera_ingest", measure=_camera_health,
+        confirm=_confirm,
     ),
     StateCheck(
         "speed_sources", Group.INPUTS, "vehicle/state",
