@@ -19,7 +19,7 @@ CLOCK_HZ = "200"
 
 def own_topics() -> str:
     """Regular expression of the topics that the replayed set sends itself."""
-    nodes = {process.node for process in select(Set.REPLAY)} | {"every node"}
+    nodes = {node for process in select(Set.REPLAY) for node in process.nodes} | {"every node"}
     names = [topic.name for topic in TOPICS if topic.publisher in nodes]
     return f".*/({'|'.join(names)})$"
 

@@ -16,7 +16,7 @@ from vla_driving.contract.topics import TOPICS
 from vla_driving.nodes.parameters import Leaf, StackSettings, leaves
 from vla_driving.safety.reference import safety_page, shipped_limits
 
-NODES = tuple(process.node for process in reversed(PROCESSES))
+NODES = tuple(node for process in reversed(PROCESSES) for node in process.nodes)
 """In the order of the data's flow."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vla_driving.bringup.child import StartOptions
-from vla_driving.bringup.processes import PROCESSES, Process
+from vla_driving.bringup.processes import COMPOSED, PROCESSES, Process
 from vla_driving.bringup.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -16,11 +16,11 @@ STANDING = {"bench_vehicle": {"speed": 0.0}}
 
 
 def rows(*names: str) -> tuple[Process, ...]:
-    return tuple(process for process in PROCESSES if process.node in names)
+    return tuple(process for process in (*PROCESSES, COMPOSED) if process.name in names)
 
 
 def unknown_row() -> Process:
-    return replace(PROCESSES[0], node="no_such_node")
+    return replace(PROCESSES[0], name="no_such_node")
 
 
 def supervisor(

@@ -49,7 +49,7 @@ def test_the_files_stay_as_they_are(stack: Path) -> None:
 
 def test_what_is_written_fits_any_name(stack: Path, tmp_path: Path) -> None:
     path = tmp_path / "monitor.yaml"
-    write(merged([stack], "monitor", {}), path)
+    write({"monitor": merged([stack], "monitor", {})}, path)
     assert list(yaml.safe_load(path.read_text())) == ["/**"]
     assert merged([path], "whatever", {}) == merged([stack], "monitor", {})
 

@@ -10,29 +10,33 @@ from vla_driving.bringup import environment
 from vla_driving.bringup.child import StartOptions, ros_arguments
 from vla_driving.bringup.lifecycle import BringupError
 from vla_driving.bringup.output import Output
-from vla_driving.bringup.processes import PROCESSES, Death, Set, select
+from vla_driving.bringup.processes import COMPOSED, PROCESSES, Death, Set, select
 from vla_driving.contract.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_every_node_of_the_topic_table_is_started_and_has_its_parameters() -> None:
-    nodes = {process.node for process in PROCESSES}
+    nodes = {process.name for process in PROCESSES}
     speakers = {topic.publisher for topic in TOPICS} & {
         "camera_ingest", "vla_inference", "safety_monitor", "controller_bridge", "simulator",
     }
     assert speakers <= nodes
     groups = yaml.safe_load((ROOT / "config/stack.yaml").read_text())
     assert nodes <= set(groups)
-    for process in PROCESSES:
+    for process in (*PROCESSES, COMPOSED):
+        assert set(process.nodes) <= nodes
         assert (ROOT / (process.module.replace(".", "/") + ".py")).is_file()
         assert process.consequence
     assert len(nodes) == len(PROCESSES)
 
 
 @pytest.mark.parametrize("which", [Set.CAR, Set.SIM, Set.BENCH])
-def test_downstream_is_up_before_plans_flow(which: Set) -> None:
-    names = [process.node for process in select(which)]
+@pytest.mark.parametrize("composed", [True, False])
+def test_downstream_is_up_before_plans_flow(which: Set, composed: bool) -> None:
+    rows = select(which, composed=composed)
+    assert (COMPOSED in rows) == composed
+    names = [node for process in rows for node in process.nodes]
     chain = ["controller_bridge", "safety_monitor", "vla_inference", "camera_ingest"]
     assert names[0] == "event_recorder"
     assert [name for name in names if name in chain] == chain
@@ -41,10 +45,10 @@ def test_downstream_is_up_before_plans_flow(which: Set) -> None:
 
 def test_only_the_recorder_may_be_left_out() -> None:
     left = select(Set.SIM, frozenset({"event_recorder"}))
-    assert "event_recorder" not in {process.node for process in left}
+    assert "event_recorder" not in {process.name for process in left}
     with pytest.raises(ValueError, match=r"'safety_monitor' cannot be left out of set 'sim'"):
         select(Set.SIM, frozenset({"safety_monitor"}))
-    assert [p.node for p in PROCESSES if p.death == Death.REPORT] == ["event_recorder"]
+    assert [p.name for p in PROCESSES if p.death == Death.REPORT] == ["event_recorder"]
 
 
 def test_a_process_gets_its_merged_parameters_under_its_namespace(tmp_path: Path) -> None:
@@ -52,13 +56,26 @@ def test_a_process_gets_its_merged_parameters_under_its_namespace(tmp_path: Path
     options = StartOptions(
         (ROOT / "config/stack.yaml",), tmp_path, "/car", {"camera_ingest": given}
     )
-    camera = next(p for p in PROCESSES if p.node == "camera_ingest")
+    camera = next(p for p in PROCESSES if p.name == "camera_ingest")
     *before, written = ros_arguments(camera, options)
     assert before == ["--ros-args", "-r", "__ns:=/car", "--params-file"]
     found = yaml.safe_load(Path(written).read_text())["/**"]["ros__parameters"]
     assert (found["loop"], found["sources"]) == (True, ["my film.mp4"])
     assert found["health"]["dark_level"] == 13.0
     assert found["rates"]["command"] == 100.0
+
+
+def test_each_node_of_a_shared_process_gets_its_own_parameters(tmp_path: Path) -> None:
+    options = StartOptions(
+        (ROOT / "config/stack.yaml",), tmp_path, "/car",
+        {"camera_ingest": {"loop": False}, "vla_inference": {"plan_validity": 0.4}},
+    )
+    written = ros_arguments(COMPOSED, options)[-1]
+    groups = yaml.safe_load(Path(written).read_text())
+    assert list(groups) == ["/**/vla_inference", "/**/camera_ingest"]
+    doer, eyes = (group["ros__parameters"] for group in groups.values())
+    assert (doer["plan_validity"], eyes["loop"]) == (0.4, False)
+    assert "loop" not in doer and eyes["rates"] == doer["rates"]
 
 
 def test_a_missing_parameter_file_is_named() -> None:

@@ -55,13 +55,13 @@ def test_a_killed_node_is_told_and_ends_the_drive(tmp_path: Path) -> None:
     with supervisor(pair, tmp_path, lines.append) as stack:
         stack._node.create_subscription(DriveEvent, "vla/event", events.append, 10)
         stack.start()
-        victim = next(c for c in stack._children if c.process.node == "controller_bridge")
+        victim = next(c for c in stack._children if c.process.name == "controller_bridge")
         os.kill(victim.pid, signal.SIGKILL)
         stack.watch()
         assert len(pids_of(tmp_path)) == 1, "the others go on until the car stands"
         wait_until(lambda: stack._executor.spin_once(0.1) or any(_died(e) for e in events), 5.0)
     assert pids_of(tmp_path) == []
-    assert [dead.process.node for dead in stack.deaths] == ["controller_bridge"]
+    assert [dead.process.name for dead in stack.deaths] == ["controller_bridge"]
     assert stack.deaths[0].return_code == -signal.SIGKILL
     text = "controller_bridge died: killed by SIGKILL"
     assert [line for line in lines if text in line]
@@ -79,7 +79,7 @@ def test_a_moving_car_gets_the_grace_time(tmp_path: Path) -> None:
     moving = {"bench_vehicle": {"speed": 5.0}}
     with supervisor(pair, tmp_path, lines.append, moving, grace_s=1.0) as stack:
         stack.start()
-        victim = next(c for c in stack._children if c.process.node == "controller_bridge")
+        victim = next(c for c in stack._children if c.process.name == "controller_bridge")
         os.kill(victim.pid, signal.SIGKILL)
         stack.watch()
     assert [line for line in lines if "not seen standing" in line]

@@ -10,14 +10,20 @@ from vla_driving.contract.vehicle import CommandSource
 
 from .rig import SAFETY, Rig, one_line, running
 
-NODES = ("camera_ingest", "vla_inference", "safety_monitor", "controller_bridge")
+PROCESSES = (
+    ("camera_to_plan",),
+    ("camera_ingest", "--separate"),
+    ("vla_inference", "--separate"),
+    ("safety_monitor",),
+    ("controller_bridge",),
+)
 
 
-@pytest.mark.parametrize("name", NODES)
-def test_a_stalled_node_stops_the_car_and_a_dead_one_ends_the_drive(
-    name: str, tmp_path: Path
+@pytest.mark.parametrize(("name", "options"), [(name, rest) for name, *rest in PROCESSES])
+def test_a_stalled_process_stops_the_car_and_a_dead_one_ends_the_drive(
+    name: str, options: list[str], tmp_path: Path
 ) -> None:
-    with running(tmp_path / "out") as (rig, stack):
+    with running(tmp_path / "out", *options) as (rig, stack):
         rig.engage()
         node = stack.node(name)
 
@@ -67,7 +73,7 @@ def test_without_the_safety_monitor_the_bridge_stops_with_hazard_lights(tmp_path
 def test_without_plans_the_monitor_stops_the_car_in_its_lane(tmp_path: Path) -> None:
     with running(tmp_path / "out") as (rig, stack):
         rig.engage()
-        stack.node("vla_inference").kill()
+        stack.node("camera_to_plan").kill()
         rig.standstill()
         rig.wait("a completed stop", lambda: _stopped(rig))
         assert any("plan" in line for line in rig.events())

@@ -1,45 +1,25 @@
-"""A node's scheduling is asked for, and what is not permitted is said."""
-
-import os
-from typing import Any
+"""What each node asks for, and the names of several nodes in one process."""
 
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from vla_driving.nodes.controller_bridge import ControllerBridgeNode
-from vla_driving.nodes.process import prioritise
+from vla_driving.nodes.event_recorder import EventRecorder
+from vla_driving.nodes.process import own_arguments
+from vla_driving.nodes.safety_monitor import SafetyMonitorNode
 from vla_driving.nodes.simulator import Simulator
 
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What was asked of the system, which grants everything and changes nothing."""
-    calls: dict[str, Any] = {}
-    monkeypatch.setattr(os, "nice", lambda n: calls.update(nice=n))
-    monkeypatch.setattr(
-        os, "sched_setscheduler",
-        lambda _, policy, param: calls.update(policy=policy, priority=param.sched_priority),
-    )
-    return calls
+LAUNCHED = ["x", "--ros-args", "-r", "__node:=vla_inference", "-r", "__ns:=/car"]
 
 
-def test_the_bridge_asks_for_real_time(asked: dict[str, Any]) -> None:
-    assert prioritise(ControllerBridgeNode) == ""
-    assert asked["policy"] == os.SCHED_FIFO
-    assert asked["priority"] == ControllerBridgeNode.REAL_TIME > 0
+def test_who_is_nearer_to_the_actuators_comes_first() -> None:
+    nodes = (ControllerBridgeNode, SafetyMonitorNode, EventRecorder, Simulator)
+    priorities = [node.REAL_TIME for node in nodes]
+    assert priorities == sorted(priorities, reverse=True) and priorities[-1] == 0
+    assert Simulator.NICENESS > 0, "the simulator gives way"
 
 
-def test_the_simulator_gives_way(asked: dict[str, Any]) -> None:
-    assert prioritise(Simulator) == ""
-    assert asked == {"nice": Simulator.NICENESS} and Simulator.NICENESS > 0
-
-
-def test_what_is_not_permitted_is_said(
-    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    assert "CAP_SYS_NICE" in prioritise(ControllerBridgeNode)
+def test_one_name_does_not_rename_several_nodes() -> None:
+    assert own_arguments(LAUNCHED, 2) == ["x", "--ros-args", "-r", "__ns:=/car"]
+    assert own_arguments(LAUNCHED, 1) == LAUNCHED

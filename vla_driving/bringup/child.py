@@ -42,9 +42,14 @@ class StartOptions:
 
 def ros_arguments(process: Process, options: StartOptions) -> list[str]:
     """--ros-args of a process; its parameters are written beside its log. Raises SettingsError."""
-    file = options.log_folder / f"{process.node}.yaml"
-    overrides = options.overrides.get(process.node, {})
-    parameters.write(parameters.merged(options.params_files, process.node, overrides), file)
+    file = options.log_folder / f"{process.name}.yaml"
+    parameters.write(
+        {
+            node: parameters.merged(options.params_files, node, options.overrides.get(node, {}))
+            for node in process.nodes
+        },
+        file,
+    )
     return ["--ros-args", "-r", f"__ns:={options.namespace}", "--params-file", str(file)]
 
 
@@ -58,7 +63,7 @@ class Child:
         """Start it. Raises BringupError where its program is not there."""
         self.process = process
         command = [*_wrapper(), *_program(process), *ros_arguments(process, options)]
-        self.output = Output(process.node, options.log_folder / f"{process.node}.log", show)
+        self.output = Output(process.name, options.log_folder / f"{process.name}.log", show)
         self._popen = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=dict(environment), start_new_session=True,
@@ -124,7 +129,7 @@ def _program(process: Process) -> list[str]:
         found = False
     if not found:
         raise BringupError(
-            f"{process.node}: its program {process.module} is not installed: "
+            f"{process.name}: its program {process.module} is not installed: "
             "run make, or install vla_driving again"
         )
     return [sys.executable, "-m", process.module]

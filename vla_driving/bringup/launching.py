@@ -34,7 +34,14 @@ from launch_ros.ros_adapters import get_ros_node
 from lifecycle_msgs.msg import Transition
 
 from vla_driving.bringup import environment, parameters
-from vla_driving.bringup.processes import Death, Process, Set, select
+from vla_driving.bringup.processes import (
+    COMPOSED,
+    COMPOSED_UNLESS_TOLD,
+    Death,
+    Process,
+    Set,
+    select,
+)
 from vla_driving.bringup.standstill import CarWatch
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.messages import to_message
@@ -106,20 +113,20 @@ def describe(
     `when_up` gives actions for the moment when every node is active.
     """
     settings = [*_COMMON, *arguments]
-    recorder = any(p.node == _BAG_FOLDER.node for p in select(which))
+    recorder = any(p.name == _BAG_FOLDER.node for p in select(which))
     optional = recorder and which != Set.RECORD
     if recorder:
         settings.append(_BAG_FOLDER)
     return launch.LaunchDescription([
         *(SetEnvironmentVariable(k, v) for k, v in environment.additions(os.environ).items()),
-        *_declarations(optional),
+        *_declarations(which, optional),
         *(setting.declaration() for setting in settings),
         *declarations,
         OpaqueFunction(function=_start, args=[which, settings, always, when_up]),
     ])
 
 
-def _declarations(recorder: bool) -> list[DeclareLaunchArgument]:
+def _declarations(which: Set, recorder: bool) -> list[DeclareLaunchArgument]:
     found = [
         DeclareLaunchArgument(
             "params_file", default_value=str(config("stack.yaml")),
@@ -137,6 +144,15 @@ def _declarations(recorder: bool) -> list[DeclareLaunchArgument]:
             description="s that the car may take to stand after a node died, before all go down",
         ),
     ]
+    if which in COMPOSED.sets:
+        found.append(
+            DeclareLaunchArgument(
+                "composed", default_value=str(COMPOSED_UNLESS_TOLD).lower(),
+                choices=["true", "false"],
+                description=f"{' and '.join(reversed(COMPOSED.nodes))} in one process, frames "
+                "handed over in memory",
+            )
+        )
     if recorder:
         found.append(
             DeclareLaunchArgument(
@@ -153,34 +169,56 @@ def _start(
 ) -> Actions:
     given = context.launch_configurations
     without = frozenset({"event_recorder"} if given.get("record") == "false" else ())
-    rows = select(which, without)
+    rows = select(which, without, composed=given.get("composed") == "true")
     drive = _Drive(context, given["namespace"], float(given["grace_time"]), len(rows))
     files = [Path(given[name]) for name in ("params_file", "overrides_file") if given[name]]
     overrides = [
         *((s.node, s.parameter, yaml.safe_load(given[s.name])) for s in settings if given[s.name]),
         *always,
     ]
-    nodes = [_node(row, given["namespace"], files, overrides) for row in rows]
-    chain = [n for n, row in zip(nodes, rows, strict=True) if row.lifecycle]
+    nodes = [_nodes(row, given["namespace"], files, overrides) for row in rows]
+    chain = [n for found, row in zip(nodes, rows, strict=True) if row.lifecycle for n in found]
     return [
-        *nodes,
-        *(drive.mourner(n, row) for n, row in zip(nodes, rows, strict=True)),
+        *(n for found in nodes for n in found),
+        *(drive.mourner(found[0], row) for found, row in zip(nodes, rows, strict=True)),
         drive.undertaker(),
         *_bring_up(chain, drive, when_up),
     ]
 
 
-def _node(
+class _NoProcess(Node):
+    """Starts nothing."""
+
+    def execute(self, context: launch.LaunchContext) -> None:
+        """See Node."""
+
+
+class _Guest(LifecycleNode, _NoProcess):
+    """A lifecycle node in the process of another one: its states are managed, nothing is started.
+
+    LifecycleNode hands on to its next base to start the process: here that is _NoProcess.
+    """
+
+
+def _nodes(
     row: Process, namespace: str, files: Sequence[Path], overrides: Sequence[tuple[str, str, Any]]
-) -> Node:
-    own = {name: value for node, name, value in overrides if node in (_EVERY, row.node)}
-    file = Path(launch.logging.launch_config.log_dir) / f"{row.node}.yaml"
-    parameters.write(parameters.merged(files, row.node, own), file)
+) -> list[Node]:
+    """The nodes of a process; the first one stands for it."""
+    file = Path(launch.logging.launch_config.log_dir) / f"{row.name}.yaml"
+    merged = {
+        name: parameters.merged(
+            files, name, {key: value for node, key, value in overrides if node in (_EVERY, name)}
+        )
+        for name in row.nodes
+    }
+    parameters.write(merged, file)
+    common = {"package": "vla_driving", "executable": row.executable, "namespace": namespace}
     kind = LifecycleNode if row.lifecycle else Node
-    return kind(
-        package="vla_driving", executable=row.executable, name=row.node, namespace=namespace,
-        parameters=[str(file)], output="screen",
-    )
+    first, *guests = row.nodes
+    return [
+        kind(**common, name=first, parameters=[str(file)], output="screen"),
+        *(_Guest(**common, name=guest) for guest in guests),
+    ]
 
 
 def _bring_up(
@@ -245,9 +283,9 @@ class _Drive:
         def on_exit(event: Any, context: launch.LaunchContext) -> Actions | None:
             if context.is_shutdown:
                 return None
-            line = f"{row.node} died: {_how(event.returncode)}; {row.consequence}"
+            line = f"{row.name} died: {_how(event.returncode)}; {row.consequence}"
             stamp_ns = int(self._node.get_clock().now().nanoseconds)
-            event_message = to_message(_event(row.node, event.returncode, line, stamp_ns))
+            event_message = to_message(_event(row.name, event.returncode, line, stamp_ns))
             self._events.publish(event_message)
             if row.death == Death.REPORT and self._size > 1:
                 return [LogInfo(msg=line)]

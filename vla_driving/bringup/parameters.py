@@ -36,9 +36,16 @@ def merged(files: Iterable[Path], node: str, overrides: Mapping[str, Any]) -> di
     return parameters
 
 
-def write(parameters: Mapping[str, Any], path: Path) -> None:
-    """Write a parameter file that fits whatever name and namespace the node is given."""
-    content = {EVERY_NODE: {"ros__parameters": dict(parameters)}}
+def write(nodes: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Write one file with the parameters of each node, that fits whatever namespace they get.
+
+    That of a single node fits whatever name it gets as well.
+    """
+    alone = len(nodes) == 1
+    content = {
+        EVERY_NODE if alone else f"{EVERY_NODE}/{node}": {"ros__parameters": dict(parameters)}
+        for node, parameters in nodes.items()
+    }
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 

@@ -34,13 +34,14 @@ class Death(Enum):
 
 @dataclass(frozen=True)
 class Process:
-    """One row. The parameters are the group of the node's name in config/stack.yaml.
+    """One row: a program and the nodes that live in it, each with its group in config/stack.yaml.
 
     `consequence` is what happens to the car when it dies, in words; `configure_timeout_s` is how
-    long its configuration may take.
+    long the configuration of one node may take.
     """
 
-    node: str
+    name: str
+    nodes: tuple[str, ...]
     sets: frozenset[Set]
     lifecycle: bool
     optional: bool
@@ -51,59 +52,78 @@ class Process:
     @property
     def module(self) -> str:
         """Python module that runs it."""
-        return f"vla_driving.nodes.{self.node}"
+        return f"vla_driving.nodes.{self.name}"
 
     @property
     def executable(self) -> str:
         """Installed executable that runs it, of package vla_driving."""
-        return self.node
+        return self.name
 
 
 _DRIVING = frozenset({Set.CAR, Set.SIM, Set.BENCH, Set.REPLAY})
 
 PROCESSES: tuple[Process, ...] = (
     Process(
-        "event_recorder", frozenset({Set.CAR, Set.SIM, Set.BENCH, Set.RECORD}), True, True,
+        "event_recorder", ("event_recorder",),
+        frozenset({Set.CAR, Set.SIM, Set.BENCH, Set.RECORD}), True, True,
         Death.REPORT, "the drive goes on unrecorded; what was written stays readable", 20.0,
     ),
     Process(
-        "simulator", frozenset({Set.SIM}), True, False,
+        "simulator", ("simulator",), frozenset({Set.SIM}), True, False,
         Death.END, "there is no car any more", 180.0,  # bakes its models at the first start
     ),
     Process(
-        "bench_vehicle", frozenset({Set.BENCH}), True, False,
+        "bench_vehicle", ("bench_vehicle",), frozenset({Set.BENCH}), True, False,
         Death.END, "there is no car any more", 20.0,
     ),
     Process(
-        "controller_bridge", _DRIVING, True, False,
+        "controller_bridge", ("controller_bridge",), _DRIVING, True, False,
         Death.STOP, "the vehicle gets no commands and stops by itself", 20.0,
     ),
     Process(
-        "safety_monitor", _DRIVING, True, False,
+        "safety_monitor", ("safety_monitor",), _DRIVING, True, False,
         Death.STOP, "controller_bridge stops the car along the last path", 20.0,
     ),
     Process(
-        "vla_inference", _DRIVING, True, False,
+        "vla_inference", ("vla_inference",), _DRIVING, True, False,
         Death.STOP, "safety_monitor stops the car in its lane", 300.0,  # may build an engine
     ),
     Process(
-        "camera_ingest", _DRIVING, True, False,
+        "camera_ingest", ("camera_ingest",), _DRIVING, True, False,
         Death.STOP, "no frames, no plans: safety_monitor stops the car in its lane", 20.0,
     ),
 )
 
 
-def select(which: Set, without: frozenset[str] = frozenset()) -> tuple[Process, ...]:
+COMPOSED = Process(
+    "camera_to_plan", ("vla_inference", "camera_ingest"), _DRIVING, True, False,
+    Death.STOP, "no frames, no plans: safety_monitor stops the car in its lane", 300.0,
+)
+"""One process instead of two, in which frames are handed over in memory."""
+
+COMPOSED_UNLESS_TOLD = True
+"""Measured by `vla-driving bench`: docs/bench.md."""
+
+
+def select(
+    which: Set, without: frozenset[str] = frozenset(), composed: bool = COMPOSED_UNLESS_TOLD
+) -> tuple[Process, ...]:
     """Rows of a set in the order of start, less those optional ones named in `without`.
 
-    Raises ValueError for a name that is not in the set or cannot be left out.
+    `composed`: COMPOSED stands where the first of its nodes would. Raises ValueError for a name
+    that is not in the set or cannot be left out.
     """
-    rows = tuple(p for p in PROCESSES if which in p.sets)
-    optional = sorted(p.node for p in rows if p.optional)
+    rows = [p for p in PROCESSES if which in p.sets]
+    optional = sorted(p.name for p in rows if p.optional)
     for name in sorted(without):
         if name not in optional:
             raise ValueError(
                 f"{name!r} cannot be left out of set {which.value!r}; "
                 f"what can: {', '.join(optional) or 'nothing'}"
             )
-    return tuple(p for p in rows if p.node not in without)
+    rows = [p for p in rows if p.name not in without]
+    if composed and which in COMPOSED.sets:
+        at = [p.name for p in rows].index(COMPOSED.nodes[0])
+        rows.insert(at, COMPOSED)
+        rows = [p for p in rows if p is COMPOSED or p.name not in COMPOSED.nodes]
+    return tuple(rows)

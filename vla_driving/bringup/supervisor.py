@@ -58,7 +58,7 @@ class Obituary:
     @property
     def line(self) -> str:
         """Who, how, what it said last, and what becomes of the car."""
-        return f"{self.process.node} died: {self.cause}; {self.process.consequence}"
+        return f"{self.process.name} died: {self.cause}; {self.process.consequence}"
 
 
 class Supervisor:
@@ -127,6 +127,11 @@ class Supervisor:
         return self._node
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of those that still run."""
+        return tuple(child.pid for child in self._children if child.running)
+
+    @property
     def interrupted(self) -> bool:
         """Whether SIGINT or SIGTERM has come."""
         return self._signals > 0
@@ -138,7 +143,7 @@ class Supervisor:
         """
         self._options.check()
         self._options.log_folder.mkdir(parents=True, exist_ok=True)
-        names = [process.node for process in self._processes]
+        names = [node for process in self._processes for node in process.nodes]
         heard_all = time.monotonic() + _DISCOVERY_S
         refuse_a_domain_in_use(self._node, self._executor, names, self._listen_s)
         surroundings = environment.child_environment(os.environ, self._options.log_folder)
@@ -150,12 +155,13 @@ class Supervisor:
                 self._executor.spin_once(timeout_sec=_POLL_S)
                 self._all_alive()
             refuse_more_than(1, self._node, names)
-            for child in self._children:
-                if child.process.lifecycle:
-                    self._bring_up(child, CONFIGURE, child.process.configure_timeout_s)
-            for child in self._children:
-                if child.process.lifecycle:
-                    self._bring_up(child, ACTIVATE, _ACTIVATE_TIMEOUT_S)
+            managed = [
+                (c, n) for c in self._children if c.process.lifecycle for n in c.process.nodes
+            ]
+            for child, node in managed:
+                self._bring_up(child, node, CONFIGURE, child.process.configure_timeout_s)
+            for child, node in managed:
+                self._bring_up(child, node, ACTIVATE, _ACTIVATE_TIMEOUT_S)
         except _Interrupted:
             return
         self._up = True
@@ -180,12 +186,12 @@ class Supervisor:
         """Have one node pause. Raises BringupError where it does not answer."""
         self._lifecycle.change(name, DEACTIVATE, _ACTIVATE_TIMEOUT_S, self._all_alive)
 
-    def _bring_up(self, child: Child, transition: int, timeout_s: float) -> None:
-        name = child.process.node
+    def _bring_up(self, child: Child, name: str, transition: int, timeout_s: float) -> None:
         if not self._lifecycle.change(name, transition, timeout_s, self._all_alive):
             # What it has said about it may still be in the pipe.
             self._executor.spin_once(timeout_sec=_POLL_S)
-            why = child.output.complaint() or f"see {self._options.log_folder}/{name}.log"
+            log = self._options.log_folder / f"{child.process.name}.log"
+            why = child.output.complaint() or f"see {log}"
             raise BringupError(f"{name} did not {WORDS[transition]}: {why}")
 
     def _all_alive(self) -> None:
@@ -193,12 +199,12 @@ class Supervisor:
             raise _Interrupted
         for child in self._children:
             if not child.running:
-                raise BringupError(f"{child.process.node} {child.cause_of_death()}")
+                raise BringupError(f"{child.process.name} {child.cause_of_death()}")
 
     def _find_deaths(self) -> list[Obituary]:
         found = []
         for child in self._children:
-            name = child.process.node
+            name = child.process.name
             if child.running or name in self._mourned:
                 continue
             self._mourned.add(name)
@@ -226,7 +232,7 @@ class Supervisor:
 
     def _stop_the_car(self) -> None:
         """Take the doer away: the checker then brings an engaged car to rest."""
-        doer = next((c for c in self._children if c.process.node == _PROPOSES and c.running), None)
+        doer = next((c for c in self._children if _PROPOSES in c.process.nodes and c.running), None)
         if doer is None or not self._engaged_and_moving():
             return
         self._show(f"[{NAME}] stopping the car first; another Ctrl-C does not wait for it")

@@ -11,7 +11,12 @@ from vla_driving.bringup.processes import Set, select
 from vla_driving.bringup.progress import DriveProgress
 from vla_driving.bringup.supervisor import Supervisor
 from vla_driving.commands.drive_source import drive_source
-from vla_driving.commands.options import Overrides, add_stack_options, start_options
+from vla_driving.commands.options import (
+    Overrides,
+    add_separate_option,
+    add_stack_options,
+    start_options,
+)
 from vla_driving.contract.clock import Nanoseconds
 from vla_driving.replay.outputs import REPORT, SUMMARY, VIDEO, Outputs, demo_outputs
 
@@ -31,6 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     parser.add_argument("--verbose", action="store_true", help="show what every node says")
+    add_separate_option(parser)
     add_stack_options(parser)
     parser.set_defaults(run=run)
 
@@ -61,7 +67,8 @@ def _drive(
         if arguments.verbose or ("[INFO]" not in line and not over):
             print(line, flush=True)
 
-    with Supervisor(select(Set.SIM), options, show=show, stop_car_first=False) as supervisor:
+    rows = select(Set.SIM, composed=not arguments.separate)
+    with Supervisor(rows, options, show=show, stop_car_first=False) as supervisor:
         supervisor.start()
         progress = DriveProgress(supervisor.node, arguments.duration, ENGAGE_WITHIN_S, _print)
         supervisor.watch(until=progress.done)
@@ -70,7 +77,7 @@ def _drive(
             # The bag ends with the drive: bringing the stack down is no fault of it.
             supervisor.deactivate(RECORDER)
             over = True
-    return tuple(d.process.node for d in supervisor.deaths), progress.ended_ns or None
+    return tuple(d.process.name for d in supervisor.deaths), progress.ended_ns or None
 
 
 def _clear(out: Path) -> None:

@@ -18,7 +18,7 @@ Overrides = dict[str, dict[str, Any]]
 
 
 def add_stack_options(parser: argparse.ArgumentParser) -> None:
-    """--params, --set, --vehicle, --model, --namespace, --out."""
+    """--params, --set, --vehicle, --model, --namespace."""
     parser.add_argument(
         "--params", type=Path, action="append", default=[], metavar="FILE",
         help="parameter file on top of config/stack.yaml; may be given several times",
@@ -32,9 +32,17 @@ def add_stack_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--namespace", default="/", help="put every node and topic below it")
 
 
+def add_separate_option(parser: argparse.ArgumentParser) -> None:
+    """--separate."""
+    parser.add_argument(
+        "--separate", action="store_true",
+        help="camera_ingest and vla_inference in a process each, frames over DDS between them",
+    )
+
+
 def start_options(arguments: argparse.Namespace, out: Path, extra: Overrides) -> StartOptions:
     """What the supervisor starts the nodes with. Raises ValueError for a bad --set."""
-    overrides: Overrides = {process.node: {} for process in PROCESSES}
+    overrides: Overrides = {node: {} for process in PROCESSES for node in process.nodes}
     shared = {"vehicle": arguments.vehicle, "model": arguments.model}
     for group in overrides.values():
         group.update({name: value for name, value in shared.items() if value is not None})
@@ -51,7 +59,7 @@ def start_options(arguments: argparse.Namespace, out: Path, extra: Overrides) ->
 
 def for_every_node(values: Mapping[str, Any]) -> Overrides:
     """The same parameters for all nodes."""
-    return {process.node: dict(values) for process in PROCESSES}
+    return {node: dict(values) for process in PROCESSES for node in process.nodes}
 
 
 def fresh_folder(parent: Path) -> Path:

@@ -12,6 +12,7 @@ from vla_driving.bringup.processes import Set, select
 from vla_driving.bringup.supervisor import Supervisor
 from vla_driving.commands.options import (
     Overrides,
+    add_separate_option,
     add_stack_options,
     for_every_node,
     fresh_folder,
@@ -44,6 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--out", type=Path, help="folder for bag and logs; default out/drives/<time>"
     )
+    add_separate_option(parser)
     add_stack_options(parser)
     parser.set_defaults(run=run)
 
@@ -56,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     without = frozenset({"event_recorder"} if arguments.no_record else ())
     options = start_options(arguments, out, overrides)
     print(f"logs and bag: {out}", flush=True)
-    with Supervisor(select(which, without), options) as supervisor:
+    rows = select(which, without, composed=not arguments.separate)
+    with Supervisor(rows, options) as supervisor:
         supervisor.start()
         supervisor.watch(until=until_elapsed(arguments.duration))
     for dead in supervisor.deaths:

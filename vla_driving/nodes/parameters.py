@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 from vla_driving import paths
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.settings import SettingsError, described, from_mapping
+from vla_driving.nodes.real_time import RealTimeSettings
 
 T = TypeVar("T")
 
@@ -33,6 +34,7 @@ class StackSettings:
     model: str = described("name of a folder in models, or a path")
     cameras: tuple[str, ...] = described("files in config/cameras, paths, or assumed")
     rates: Rates = described("nominal rates; deadlines follow from them")
+    real_time: RealTimeSettings = described("what is asked of the operating system")
 
 
 def named_file(name: str, folder: str) -> Path:

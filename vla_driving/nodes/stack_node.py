@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,8 +21,10 @@ from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.messages import MalformedMessage, from_message, set_stamp, to_message
 from vla_driving.contract.topics import BY_NAME
 from vla_driving.nodes import parameters
+from vla_driving.nodes.handover import Handover
 from vla_driving.nodes.heartbeat import Heart
 from vla_driving.nodes.qos import profile
+from vla_driving.nodes.real_time import RealTime
 from vla_driving.nodes.statistics import InputStatistics, StepStatistics
 
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -46,8 +49,11 @@ class StackNode(LifecycleNode, ABC):
     REAL_TIME: ClassVar[int] = 0
     BEATS: ClassVar[bool] = False
 
-    def __init__(self) -> None:
+    def __init__(self, handovers: Mapping[str, Handover] | None = None) -> None:
+        """`handovers`: topics between this node and another one of its process."""
         super().__init__(self.NAME)
+        self._handovers = dict(handovers or {})
+        self.real_time = RealTime()
         self.stack: parameters.StackSettings
         self.stack, self.settings = parameters.read(
             self, parameters.StackSettings, self.SETTINGS
@@ -117,9 +123,18 @@ class StackNode(LifecycleNode, ABC):
         )
 
     def send(self, topic: str, value: Any) -> None:
-        """Publish a contract object (or a message) on a topic made by `speak`."""
+        """Publish a contract object (or a message) on a topic made by `speak`.
+
+        A topic that is handed over within the process goes to DDS as well while somebody listens
+        there, after its reader was woken.
+        """
+        writer = self._writers[topic]
+        if handover := self._handovers.get(topic):
+            handover.put(value)
+            if not writer.get_subscription_count():
+                return
         message = value if hasattr(value, "SLOT_TYPES") else to_message(value)
-        self._writers[topic].publish(message)
+        writer.publish(message)
 
     def listen(
         self, name: str, cls: type | None, take: Callable[[Any], None], topic: str | None = None
@@ -130,6 +145,9 @@ class StackNode(LifecycleNode, ABC):
         message that does not fit is counted, told and left out.
         """
         topic = topic or name
+        if handover := self._handovers.get(topic):
+            handover.attach(self._counted(name, topic, take), self.executor.create_task)
+            return
 
         def read(message: Any) -> None:
             try:
@@ -147,21 +165,30 @@ class StackNode(LifecycleNode, ABC):
         self, name: str, topic: str, take: Callable[[Any], None], depth: int | None = None,
         raw: bool = False,
     ) -> None:
-        """Subscribe to `topic` by row `name`: counted, and taken while the node is active."""
+        """Subscribe to `topic` by row `name`."""
         row = BY_NAME[name]
-        statistics = InputStatistics(row.deadline_s(self.stack.rates.as_dict()))
+        self._readers.append(
+            self.create_subscription(
+                _message_type(row.type), topic, self._counted(name, topic, take),
+                profile(row.delivery, depth), raw=raw,
+            )
+        )
+
+    def _counted(
+        self, name: str, topic: str, take: Callable[[Any], None]
+    ) -> Callable[[Any], None]:
+        """`take` with its input counted, and called while the node is active alone."""
+        statistics = InputStatistics(BY_NAME[name].deadline_s(self.stack.rates.as_dict()))
         self.inputs[topic] = statistics
 
         def callback(message: Any) -> None:
             if self.active:
+                begin = time.perf_counter()
                 statistics.arrived(self._steady_ns(), getattr(message, "sequence", None))
                 take(message)
+                statistics.took.add(time.perf_counter() - begin)
 
-        self._readers.append(
-            self.create_subscription(
-                _message_type(row.type), topic, callback, profile(row.delivery, depth), raw=raw
-            )
-        )
+        return callback
 
     def every(self, rate_hz: float, step: Callable[[], None]) -> None:
         """Call `step` at a steady rate while active; its duration is kept for diagnostics."""
@@ -215,6 +242,9 @@ class StackNode(LifecycleNode, ABC):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start timers and take messages."""
         result = super().on_activate(state)
+        # What lives from here on is young: full collections of the libraries would cost tens of ms.
+        gc.collect()
+        gc.freeze()
         self.active = True
         self._running_timers = [
             self.create_timer(period_s, step, clock=self._steady)
@@ -274,6 +304,8 @@ class StackNode(LifecycleNode, ABC):
         self._begun = self.configured = False
         for reader in self._readers:
             self.destroy_subscription(reader)
+        for topic in self._handovers.keys() & self.inputs.keys():
+            self._handovers[topic].detach()
         for name in [n for n in self._writers if n not in _LASTING]:
             self.destroy_lifecycle_publisher(self._writers.pop(name))
         self._readers, self._timers_when_active, self.inputs = [], [], {}
@@ -286,6 +318,7 @@ class StackNode(LifecycleNode, ABC):
     def _publish_diagnostics(self) -> None:
         values = {
             "state": "active" if self.active else "inactive",
+            "real_time": self.real_time.line,
             **self.steps.figures(),
         }
         for topic, statistics in self.inputs.items():
@@ -293,6 +326,9 @@ class StackNode(LifecycleNode, ABC):
             values[f"{topic} dropped"] = str(statistics.dropped)
             values[f"{topic} missed_deadlines"] = str(statistics.missed_deadlines)
             values[f"{topic} malformed"] = str(statistics.malformed)
+            values |= statistics.took.figures(f"{topic} took")
+            if topic in self._handovers:
+                values |= self._handovers[topic].waited.figures(f"{topic} waited")
         if self.configured:
             values.update(self.diagnose())
         array = DiagnosticArray()

@@ -10,14 +10,38 @@ from vla_driving.contract.clock import Nanoseconds, age_s
 
 
 @dataclass
+class Durations:
+    """The last 512 durations of one thing, in ms."""
+
+    kept_ms: deque[float] = field(default_factory=lambda: deque(maxlen=512))
+
+    def add(self, duration_s: float) -> None:
+        """Keep one more, given in s."""
+        self.kept_ms.append(duration_s * 1e3)
+
+    def figures(self, name: str) -> dict[str, str]:
+        """Median and 99 % quantile for diagnostics; none where nothing was kept."""
+        if not self.kept_ms:
+            return {}
+        return {
+            f"{name}_ms_p{round(share * 100)}": f"{quantile(self.kept_ms, share):.2f}"
+            for share in (0.5, 0.99)
+        }
+
+
+@dataclass
 class InputStatistics:
-    """Arrivals on one topic: drops by sequence gap, missed deadlines, malformed messages."""
+    """Arrivals on one topic: drops by sequence gap, missed deadlines, malformed messages.
+
+    `took` is how long this node worked on each, reading it included.
+    """
 
     deadline_s: float | None
     received: int = 0
     dropped: int = 0
     malformed: int = 0
     missed_deadlines: int = 0
+    took: Durations = field(default_factory=Durations)
     _last_arrival_ns: Nanoseconds | None = None
     _last_sequence: int | None = None
     _received_before: int = 0
@@ -48,24 +72,20 @@ class InputStatistics:
 class StepStatistics:
     """Durations of the last 512 steps and the times from one to the next, in ms."""
 
-    durations_ms: deque[float] = field(default_factory=lambda: deque(maxlen=512))
-    periods_ms: deque[float] = field(default_factory=lambda: deque(maxlen=512))
+    duration: Durations = field(default_factory=Durations)
+    period: Durations = field(default_factory=Durations)
     _last_begin_s: float | None = None
 
     def took(self, begin_s: float, end_s: float) -> None:
         """Count one step by its begin and end on any steady clock."""
-        self.durations_ms.append((end_s - begin_s) * 1e3)
+        self.duration.add(end_s - begin_s)
         if self._last_begin_s is not None:
-            self.periods_ms.append((begin_s - self._last_begin_s) * 1e3)
+            self.period.add(begin_s - self._last_begin_s)
         self._last_begin_s = begin_s
 
     def figures(self) -> dict[str, str]:
         """Median and 99 % quantile of both, for diagnostics."""
-        return {
-            f"step_{name}_ms_p{round(share * 100)}": f"{quantile(values, share):.2f}"
-            for name, values in (("duration", self.durations_ms), ("period", self.periods_ms))
-            for share in (0.5, 0.99)
-        }
+        return self.duration.figures("step_duration") | self.period.figures("step_period")
 
 
 def quantile(values: Iterable[float], share: float) -> float:

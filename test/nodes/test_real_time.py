@@ -1,0 +1,102 @@
+"""Real-time options are asked for, and what is not permitted is said."""
+
+import os
+import resource
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vla_driving.contract.settings import SettingsError
+from vla_driving.nodes import real_time
+from vla_driving.nodes.real_time import RealTimeSettings, parse_cpus, take
+
+ALL = RealTimeSettings(scheduling=True, cpus="all", lock_memory=False)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was asked of the system, which grants everything and changes nothing."""
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(os, "setpriority", lambda _, who, n: calls.append(("nice", who, n)))
+    monkeypatch.setattr(
+        os, "sched_setscheduler",
+        lambda who, policy, param: calls.append((policy, who, param.sched_priority)),
+    )
+    monkeypatch.setattr(os, "sched_setaffinity", lambda who, cpus: calls.append(("cpu", who, cpus)))
+    monkeypatch.setattr(real_time, "_lock_memory", lambda: calls.append(("lock",)))
+    return calls
+
+
+def test_every_thread_gets_what_the_node_asks_for(asked: list[tuple[Any, ...]]) -> None:
+    report = take(ALL, niceness=-5, priority=30, threads=(1, 2))
+    assert asked == [
+        ("nice", 1, -5), ("nice", 2, -5), (os.SCHED_FIFO, 1, 30), (os.SCHED_FIFO, 2, 30)
+    ]
+    assert report.line == "real time: niceness -5, SCHED_FIFO 30" and report.remedy == ""
+
+
+def test_what_is_switched_off_is_not_asked_for(asked: list[tuple[Any, ...]]) -> None:
+    off = RealTimeSettings(scheduling=False, cpus="all", lock_memory=False)
+    assert take(off, -5, 30, (0,)).granted == () and asked == []
+
+
+def test_cores_and_memory(asked: list[tuple[Any, ...]]) -> None:
+    core = min(os.sched_getaffinity(0))
+    report = take(RealTimeSettings(False, str(core), True), 0, 0, (7,))
+    assert asked == [("cpu", 7, frozenset({core})), ("lock",)]
+    assert report.granted == (f"cores {core}", "memory locked")
+
+
+def test_what_is_not_permitted_is_said_and_the_rest_is_taken(
+    asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    report = take(ALL, -5, 30, (0,))
+    assert report.granted == ("niceness -5",) and report.refused == ("SCHED_FIFO 30",)
+    assert "not permitted: SCHED_FIFO 30" in report.line and "\n" not in report.line
+    assert "CAP_SYS_NICE" in report.remedy
+
+
+def test_a_thread_that_has_ended_is_no_refusal(
+    asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, "sched_setscheduler", gone)
+    assert take(ALL, 0, 30, (0,)).refused == ()
+
+
+def test_a_limited_memory_lock_is_refused_rather_than_failing_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (8 << 20, 8 << 20))
+    monkeypatch.setattr(real_time, "_has_capability", lambda _: False)
+    report = take(RealTimeSettings(False, "all", True), 0, 0, (0,))
+    assert report.refused == ("memory locked",)
+
+
+@given(st.sets(st.sampled_from(sorted(os.sched_getaffinity(0))), min_size=1))
+def test_a_list_of_cores_is_read(cores: set[int]) -> None:
+    assert parse_cpus(",".join(map(str, cores))) == frozenset(cores)
+
+
+def test_a_range_of_cores_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 4})
+    assert parse_cpus("0-2,4") == frozenset({0, 1, 2, 4})
+    assert parse_cpus("all") is None
+
+
+@pytest.mark.parametrize("text", ["", "two", "0-", "1-0", "9999", "-1"])
+def test_cores_that_are_not_there_are_named(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"real_time\.cpus"):
+        parse_cpus(text)
+
+
+def test_this_very_process_lists_its_threads() -> None:
+    assert os.getpid() in real_time.threads_of_process()
