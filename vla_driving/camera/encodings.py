@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from vla_driving.camera.images import DecodeError, RawImage, as_bytes
 from vla_driving.camera.reduction import reduced
+from vla_driving.camera.subsampled import interleaved, mosaic, two_planes
 from vla_driving.contract.frames import Image
 
 Pixels = npt.NDArray[np.uint8]
@@ -22,22 +24,32 @@ class Layout:
 
     A row of `width` pixels holds `width * channels` bytes; `planes` is the number of rows for each
     row of the image (1.5 where a plane of colours of half the size follows); width and height are
-    multiples of `block`. `convert` is OpenCV's code, None for rgb as it is.
+    multiples of `block`. `convert` is OpenCV's code, None for rgb as it is. `smaller`, for images
+    whose sides are multiples of the reduction, stands where the bytes of a channel cannot just be
+    averaged before they become rgb.
     """
 
     channels: int
     convert: int | None
     planes: float = 1.0
     block: tuple[int, int] = (1, 1)
-
-    @property
-    def averages(self) -> bool:
-        """Whether neighbouring bytes of a channel may be averaged before they become rgb."""
-        return self.planes == 1.0 and self.block == (1, 1)
+    smaller: Callable[[Pixels, int], Image] | None = None
 
 
-_UYVY = Layout(2, cv2.COLOR_YUV2RGB_UYVY, block=(2, 1))
-_YUYV = Layout(2, cv2.COLOR_YUV2RGB_YUY2, block=(2, 1))
+def _two_planes(code: int) -> Layout:
+    return Layout(1, code, 1.5, (2, 2), partial(two_planes, convert=code))
+
+
+def _bayer(code: int, colours: str) -> Layout:
+    return Layout(1, code, block=(2, 2), smaller=partial(mosaic, colours=colours))
+
+
+def _interleaved(code: int) -> Layout:
+    return Layout(2, code, block=(2, 1), smaller=partial(interleaved, convert=code))
+
+
+_UYVY = _interleaved(cv2.COLOR_YUV2RGB_UYVY)
+_YUYV = _interleaved(cv2.COLOR_YUV2RGB_YUY2)
 
 LAYOUTS: dict[str, Layout] = {
     "rgb8": Layout(3, None),
@@ -49,13 +61,13 @@ LAYOUTS: dict[str, Layout] = {
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,
     "yuyv": _YUYV,
-    "nv12": Layout(1, cv2.COLOR_YUV2RGB_NV12, 1.5, (2, 2)),
-    "nv21": Layout(1, cv2.COLOR_YUV2RGB_NV21, 1.5, (2, 2)),
+    "nv12": _two_planes(cv2.COLOR_YUV2RGB_NV12),
+    "nv21": _two_planes(cv2.COLOR_YUV2RGB_NV21),
     # OpenCV's older names (BayerBG for rggb) start at the second row and column.
-    "bayer_rggb8": Layout(1, cv2.COLOR_BayerRGGB2RGB, block=(2, 2)),
-    "bayer_bggr8": Layout(1, cv2.COLOR_BayerBGGR2RGB, block=(2, 2)),
-    "bayer_gbrg8": Layout(1, cv2.COLOR_BayerGBRG2RGB, block=(2, 2)),
-    "bayer_grbg8": Layout(1, cv2.COLOR_BayerGRBG2RGB, block=(2, 2)),
+    "bayer_rggb8": _bayer(cv2.COLOR_BayerRGGB2RGB, "rggb"),
+    "bayer_bggr8": _bayer(cv2.COLOR_BayerBGGR2RGB, "bggr"),
+    "bayer_gbrg8": _bayer(cv2.COLOR_BayerGBRG2RGB, "gbrg"),
+    "bayer_grbg8": _bayer(cv2.COLOR_BayerGRBG2RGB, "grbg"),
 }
 """Encodings by their name in sensor_msgs/image_encodings; `yuv422` is its older name of uyvy."""
 
@@ -72,21 +84,24 @@ def decode_raw(image: RawImage, reduction: int = 1) -> Image:
         )
     rows = _rows(image, layout)
     convert = _converter(layout)
+    divides = image.height % reduction == 0 and image.width % reduction == 0
+    if layout.smaller and reduction > 1 and divides:
+        return layout.smaller(rows, reduction)
     if layout.channels > 1:
         rows = rows.reshape(rows.shape[0], image.width, layout.channels)
-    # Averaged first where the layout allows it: colour then costs nothing.
-    if layout.averages:
-        return convert(reduced(rows, reduction))
-    return reduced(convert(rows), reduction)
+    if layout.smaller:
+        return reduced(convert(rows), reduction)
+    # Averaged first: colour then costs nothing.
+    return convert(reduced(rows, reduction))
 
 
-def demosaiced(mosaic: Pixels, encoding: str) -> Image:
-    """rgb of a (height, width) mosaic in one of the Bayer encodings. Raises DecodeError."""
+def demosaiced(rows: Pixels, encoding: str) -> Image:
+    """rgb of the (height, width) mosaic in one of the Bayer encodings. Raises DecodeError."""
     layout = LAYOUTS.get(encoding)
     if layout is None or not encoding.startswith("bayer_"):
         raise DecodeError(f"encoding {encoding!r} is no mosaic that is supported")
-    _check_blocks(encoding, layout, mosaic.shape[1], mosaic.shape[0])
-    return _converter(layout)(mosaic)
+    _check_blocks(encoding, layout, rows.shape[1], rows.shape[0])
+    return _converter(layout)(rows)
 
 
 def _converter(layout: Layout) -> Callable[[Pixels], Image]:
