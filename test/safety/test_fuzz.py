@@ -118,7 +118,8 @@ def inputs(draw: st.DrawFn, now: int, sequence: int) -> MonitorInputs:
                 draw(st.sampled_from(list(SignalState))), draw(WILD), draw(WILD), draw(WILD),
             ),
         ),
-        uncertainty=draw(WILD), lateral_action=draw(st.sampled_from([0, 1, 3, 200])),
+        uncertainty=draw(WILD), speed_cap=draw(WILD),
+        lateral_action=draw(st.sampled_from([0, 1, 3, 200])),
         longitudinal_action=draw(st.sampled_from([0, 1, 2, 3, 4, 200])),
     )
     chosen = draw(st.integers(0, 255))
@@ -128,20 +129,30 @@ def inputs(draw: st.DrawFn, now: int, sequence: int) -> MonitorInputs:
     return MonitorInputs(
         vehicle_states=(state,) if chosen & 1 else (),
         plans=(plan,) if chosen & 2 else junk[: chosen & 1],
-        objects=(ObjectList(stamp, sequence, "radar", draw(objects())),) if chosen & 4 else (),
+        objects=(
+            (signed(ObjectList(stamp, sequence, "radar", draw(objects()))),) if chosen & 4 else ()
+        ),
         routes=(
-            (Route(stamp, points, points, Turn.NONE, draw(WILD), draw(WILD), draw(WILD)),)
+            (signed(Route(
+                stamp, points, points, draw(st.sampled_from(list(Turn))), draw(WILD), draw(WILD),
+                draw(WILD), sequence,
+            )),)
             if chosen & 8 else ()
         ),
         driver_states=(
-            (DriverState(stamp, draw(st.booleans()), draw(st.booleans()), True, draw(WILD), 0.0),)
+            (signed(DriverState(
+                stamp, draw(st.booleans()), draw(st.booleans()), True, draw(WILD), 0.0, sequence
+            )),)
             if chosen & 16 else ()
         ),
         frames=(signed(CameraHealth(stamp, sequence, "m/1", (frame,))),) if chosen & 32 else (),
         requests=(
-            (EngagementRequest(stamp, draw(st.sampled_from(list(EngagementWish))), "cockpit"),)
+            (signed(
+                EngagementRequest(stamp, draw(st.sampled_from(list(EngagementWish))), "cockpit")
+            ), *junk[: draw(st.integers(0, 3))])
             if chosen & 64 else ()
         ),
+        publishers=(("vla/plan", draw(st.sampled_from([0, 1, 2, 2**40]))),),
         malformed=(("plans", "unknown enum"), ("?", "?")) if chosen & 128 else (),
     )
 

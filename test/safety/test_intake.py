@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from drive import (
     RATES,
@@ -19,7 +20,9 @@ from drive import (
     signed_state,
 )
 
+from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import Nanoseconds, nanoseconds
+from vla_driving.contract.frames import CameraHealth, CameraReport, FrameStatus
 from vla_driving.contract.navigation import Route, Turn
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.vehicle import DriverState, VehicleState
@@ -62,7 +65,7 @@ def test_before_anything_came(intake: Intake) -> None:
         (signed_state(at(2), speed=math.nan), "a number is not finite"),
         (signed_state(at(2), speed=150.0), "speed 150.0 m/s is absurd"),
         (signed_state(at(2), stamp_ns=now(2) + nanoseconds(0.2)), "0.20 s in the future"),
-        ("not a state at all", "unreadable: AttributeError"),
+        ("not a state at all", "unreadable: KeyError"),
     ],
 )
 def test_a_malformed_state_leaves_the_one_before(
@@ -145,6 +148,8 @@ def test_plans(intake: Intake) -> None:
         (signed_plan(plan, candidates=()), "it holds no candidate"),
         (signed_plan(plan, objects=(car(9.0),) * (MAX_LISTED + 1)), "objects are more than"),
         (replace(plan, checksum=0), "checksum 0 does not fit"),
+        (signed_plan(plan, lateral_action=200), "its action 200, 0 is unknown"),
+        (signed_plan(plan, longitudinal_action=9), "its action 0, 9 is unknown"),
     )
     for broken, reason in wrong:
         assert intake.plan.take((broken,), START) == []
@@ -152,22 +157,55 @@ def test_plans(intake: Intake) -> None:
 
 
 def test_other_topics(intake: Intake) -> None:
-    route = Route(START, (), (), Turn.NONE, 10.0, 100.0, 13.9)  # type: ignore[arg-type]
-    driver = DriverState(START, True, True, True, 0.0, 0.0)
-    objects = ObjectList(START, 1, "radar", (car(9.0),))
+    points = np.zeros(2, np.float32)
+    route = signed(Route(START, points, points, Turn.NONE, 10.0, 100.0, 13.9))
+    driver = signed(DriverState(START, True, True, True, 0.0, 0.0))
+    objects = signed(ObjectList(START, 1, "radar", (car(9.0),)))
     assert intake.route.take((route,), START)
     assert intake.driver_state.take((driver,), START)
     assert intake.objects.take((objects,), START)
     later = START + STEP
-    assert not intake.route.take((replace(route, stamp_ns=later, speed_limit=-1.0),), later)
+    backwards = signed(replace(route, stamp_ns=later, speed_limit=-1.0))
+    assert not intake.route.take((backwards,), later)
     assert intake.route.reason == "speed limit -1.0 m/s is negative"
-    lost = replace(route, stamp_ns=later, distance_to_goal=math.nan)
+    lost = signed(replace(route, stamp_ns=later, distance_to_goal=math.nan))
     assert not intake.route.take((lost,), later)
-    assert not intake.driver_state.take(
-        (replace(driver, stamp_ns=later, eyes_off_duration_s=math.inf),), later
-    )
-    flood = replace(objects, stamp_ns=later, sequence=2, objects=(car(9.0),) * (MAX_LISTED + 1))
+    assert intake.route.reason == "a number is not finite"
+    for seconds, reason in ((math.inf, "a number is not finite"), (-1.0, "a duration is negative")):
+        for name in ("eyes_off_duration_s", "hands_off_duration_s"):
+            wrong = signed(replace(driver, stamp_ns=later, **{name: seconds}))
+            assert not intake.driver_state.take((wrong,), later)
+            assert intake.driver_state.reason == reason
+    many = (car(9.0),) * (MAX_LISTED + 1)
+    flood = signed(replace(objects, stamp_ns=later, sequence=2, objects=many))
     assert not intake.objects.take((flood,), later)
+    assert intake.objects.reason == f"{MAX_LISTED + 1} objects are more than {MAX_LISTED}"
+
+
+@pytest.mark.parametrize("field", ["route", "driver_state", "objects", "frames"])
+def test_what_does_not_carry_its_checksum_is_refused(intake: Intake, field: str) -> None:
+    points = np.zeros(2, np.float32)
+    frame = CameraReport("front", START, FrameStatus.OK, 0.0, 0.0, 10.0, 90.0, 0.0, 40.0, 9.0)
+    message = {
+        "route": Route(START, points, points, Turn.NONE, 10.0, 100.0, 13.9),
+        "driver_state": DriverState(START, True, True, True, 0.0, 0.0),
+        "objects": ObjectList(START, 1, "radar", (car(9.0),)),
+        "frames": CameraHealth(START, 1, "m/1", (frame,)),
+    }[field]
+    watch = getattr(intake, field)
+    assert watch.take((message,), START) == []
+    assert watch.reason == "checksum 0 does not fit"
+    assert watch.take((signed(message),), START) == [signed(message)] or watch.newest is not None
+
+
+def test_a_refusal_is_news_once(intake: Intake) -> None:
+    watch = intake.vehicle_state
+    assert watch.news() is None
+    watch.take((replace(at(1), checksum=1), replace(at(2), checksum=2)), now(2))
+    assert watch.news() == "vehicle state refused: checksum 1 does not fit"
+    assert watch.news() is None
+    watch.take((at(3), at(2)), now(3))
+    assert watch.news() == "vehicle state out of order: an older stamp"
 
 
 def test_what_could_not_be_converted_counts_for_its_topic(intake: Intake) -> None:

@@ -13,6 +13,7 @@ from vla_driving.contract.plan import Plan
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.supervision import Heartbeat, SafetyState
 from vla_driving.contract.vehicle import DriverState, VehicleState, load_vehicle
+from vla_driving.nodes.cameras import known_cameras
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
 from vla_driving.safety.intake import MonitorInputs
@@ -29,6 +30,12 @@ INPUTS: tuple[tuple[str, str, type], ...] = (
     ("vla/engagement_request", "requests", EngagementRequest),
 )
 """Topic, field of MonitorInputs, contract type."""
+ONE_PUBLISHER = (
+    "vehicle/state", "vla/plan", "vehicle/objects", "vla/route", "vla/driver_state",
+    "vla/camera_health", "vla/approved_plan", "vla/control_command",
+)
+"""Topics on which one node speaks; a second one is a fault, whatever it says."""
+PUBLISHERS_HZ = 10.0
 MOST_WAITING = 200
 """Messages of one kind between two steps; a flood beyond it drops the oldest."""
 
@@ -43,7 +50,12 @@ class SafetyMonitorNode(StackNode):
     def configure(self) -> None:
         """Make the core and its topics. Raises SettingsError for a bad vehicle file."""
         vehicle = load_vehicle(self.vehicle_file())
-        self._core = SafetyMonitor(self.settings, vehicle, self.stack.rates)
+        known = known_cameras(self.stack)
+        # An assumed camera has no file, and so no name that could be wrong.
+        all_known = len(known) == len(self.stack.cameras)
+        cameras = tuple(camera.name for camera in known) if all_known else ()
+        self._core = SafetyMonitor(self.settings, vehicle, self.stack.rates, cameras)
+        self._publishers: tuple[tuple[str, int], ...] = ()
         self._waiting: dict[str, list[Any]] = defaultdict(list)
         self._malformed_inputs: list[tuple[str, str]] = []
         self._state: SafetyState | None = None
@@ -53,6 +65,7 @@ class SafetyMonitorNode(StackNode):
             self.listen(topic, cls, partial(self._take, field))
         self.listen("vla/heartbeat", None, self._take_beat)
         self.every(self.stack.rates.approved_plan, self._step)
+        self.every(PUBLISHERS_HZ, self._count_publishers)
 
     def diagnose(self) -> dict[str, str]:
         """Level and engagement, and what stands out."""
@@ -80,10 +93,16 @@ class SafetyMonitorNode(StackNode):
         if field == "plans":
             self._step()
 
+    def _count_publishers(self) -> None:
+        self._publishers = tuple((topic, self.count_publishers(topic)) for topic in ONE_PUBLISHER)
+
     def _step(self) -> None:
         fields = {field: tuple(values) for field, values in self._waiting.items()}
-        inputs = MonitorInputs(**fields, malformed=tuple(self._malformed_inputs))
+        inputs = MonitorInputs(
+            **fields, malformed=tuple(self._malformed_inputs), publishers=self._publishers
+        )
         self._waiting.clear()
+        self._publishers = ()
         self._malformed_inputs.clear()
         outputs = self._core.step(inputs, self.now_ns())
         if outputs.approved is not None:

@@ -33,10 +33,11 @@ from vla_driving.safety.obstacles import (
 from vla_driving.safety.report import worst
 
 _ALWAYS = tuple(check for check in CANDIDATE_CHECKS if check.always)
+_ALWAYS_NAMES = frozenset(check.name for check in _ALWAYS)
 _ON_THE_LINE = 0.1
 """m. Further beyond a lane line the outline leaves the lane, announced or not."""
-_DISTANCES = {"headway", "lead_braking", "cut_in"}
-"""Checks that a lower speed heals."""
+CAP_HEALS = frozenset(("headway", "lead_braking", "cut_in", "plan_limit", "speed_limit"))
+"""Checks that the speed limit and `safe_speed` heal as a cap; the others ask for a slow crawl."""
 _LEAVES_LANE = (LateralAction.CHANGE_LEFT, LateralAction.CHANGE_RIGHT, LateralAction.PULL_OVER)
 _SAME_OBJECT = 2.0
 """m. Two sources that place an object no further apart than this, and its size, mean the same."""
@@ -53,6 +54,7 @@ class Approved:
     until_ns: Nanoseconds
     level: Level
     sideways: npt.NDArray[np.bool_]
+    failing: frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,19 +108,27 @@ class World:
             self._limits.vehicle, self._limits.settings.world,
         )
 
-    def unseen(self, paths: Paths, stamp_ns: Nanoseconds) -> float | None:
-        """Distance to the nearest sensor object on a path that the scene does not hold, m."""
+    def disagreement(
+        self, paths: Paths, stamp_ns: Nanoseconds
+    ) -> tuple[float | None, float | None]:
+        """Distance to the nearest object on a path that only one of the two sources holds, m.
+
+        First the sensor's that the scene lacks, then the scene's that the sensor lacks.
+        """
         scene, sensor = self._both(stamp_ns)
+        return self._missing(sensor, scene, paths), self._missing(scene, sensor, paths)
+
+    def _missing(self, known: Objects, other: Objects, paths: Paths) -> float | None:
         width = 0.5 * self._limits.vehicle.width
-        x, y = sensor.vectors[:, 0]
+        x, y = known.vectors[:, 0]
         near = (x > paths.low[0]) & (x < paths.high[0])
         near &= (y > paths.low[1] - width) & (y < paths.high[1] + width)
         if not near.any():
             return None
-        places, halves = sensor.vectors[:, :, near], sensor.halves[:, near]
+        places, halves = known.vectors[:, :, near], known.halves[:, near]
         s, d, _ = paths.project(places)
         on_path = (np.abs(d[0]) < halves[1] + width) & (s[0] > 0.0) & (s[0] < paths.end[0])
-        offsets = places[:, 0, :, None] - scene.vectors[:, 0, None, :]
+        offsets = places[:, 0, :, None] - other.vectors[:, 0, None, :]
         apart = np.hypot(offsets[0], offsets[1]).min(axis=1, initial=NOWHERE_M)
         lost = s[0][on_path & (apart > halves.sum(axis=0) + _SAME_OBJECT)]
         return float(lost.min()) if len(lost) else None
@@ -155,11 +165,13 @@ class Approval:
         self.world = World(limits, motion)
         self.approved: Approved | None = None
         self.refused = False
+        self._speed_limit = math.inf
         self._first: tuple[Outcome, ...] = ()
         self._live: dict[str, Outcome] = {}
         self._now: tuple[Nanoseconds, Approach] | None = None
         self.safe_speed = 0.0
         self.unseen_m: float | None = None
+        self.unlisted_m: float | None = None
 
     def clear(self) -> None:
         """Forget all, after a jump of the clock."""
@@ -167,15 +179,18 @@ class Approval:
         self.approved = self._before = None
         self.refused = False
         self._first, self._live, self._now = (), {}, None
-        self._unsafe_ns = self.unseen_m = None
+        self._unsafe_ns = self.unseen_m = self.unlisted_m = None
 
-    def consider(self, plan: Plan, speed: float, now_ns: Nanoseconds) -> None:
+    def consider(
+        self, plan: Plan, speed: float, speed_limit: float, now_ns: Nanoseconds
+    ) -> None:
         """Judge a plan and approve its best candidate; the others only where that one fails.
 
         A candidate without a failure comes before one that may be driven with caps; among equals
         the plan's own order holds.
         """
         self.world.see_plan(plan)
+        self._speed_limit = speed_limit
         proposed = batch(plan.stamp_ns, plan.candidates)
         options = [self._judged(plan, proposed.part(0, 1), 0, speed, now_ns)]
         if options[0].level > Level.NOMINAL and len(proposed) > 1:
@@ -210,8 +225,9 @@ class Approval:
             plan, plan.candidates[chosen.index], proposed.part(chosen.index, chosen.index + 1),
             chosen.path, min(plan.valid_until_ns, longest_ns), chosen.level_at_approval,
             chosen.sideways,
+            frozenset(o.check.name for o in chosen.outcomes if o.counts) - _ALWAYS_NAMES,
         )
-        self.unseen_m = self.world.unseen(chosen.path, plan.stamp_ns)
+        self.unseen_m, self.unlisted_m = self.world.disagreement(chosen.path, plan.stamp_ns)
         self._now = (now_ns, chosen.near)
         self._unsafe_ns = None
 
@@ -255,12 +271,10 @@ class Approval:
             return max(Level.DEGRADED, level)
         return reaction
 
-    def capped_by_traffic(self) -> bool:
-        """Whether nothing but the distance to others asks for a cap: `safe_speed` heals it."""
-        failing = {name for name, o in self._live.items() if o.counts}
-        if not failing or failing - _DISTANCES or self.approved is None:
-            return False
-        return self.approved.level == Level.NOMINAL
+    def failing(self) -> frozenset[str]:
+        """Checks that the plan which is followed fails: when it was approved, and now."""
+        now = frozenset(name for name, o in self._live.items() if o.counts)
+        return now if self.approved is None else now | self.approved.failing
 
     def shown(self) -> tuple[Outcome, ...]:
         """Outcomes of the candidate checks for the newest plan, those of every step as of now."""
@@ -302,6 +316,7 @@ class Approval:
         return Candidates(
             self._limits, proposed, plan, now_s, math.nan if start is None else start,
             self._shift(proposed, now_s, now_ns), near, lane, edge, speed, sideways,
+            self._speed_limit,
         )
 
     def _shift(

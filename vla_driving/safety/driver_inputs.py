@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vla_driving.contract.checksum import request_checksum
 from vla_driving.contract.clock import Nanoseconds, age_s
 from vla_driving.contract.navigation import EngagementRequest, EngagementWish
 from vla_driving.contract.vehicle import VehicleState
@@ -41,9 +42,9 @@ class DriverInputs:
             engage |= state.engage_button and self._button is False
             self._button = state.engage_button
         for request in requests[-MAX_REQUESTS:]:
-            recent = self._newest_s <= age_s(request.stamp_ns, now_ns) <= self._oldest_s
-            engage |= recent and request.request == EngagementWish.ENGAGE
-            cancel |= request.request == EngagementWish.DISENGAGE
+            engage |= self._engages(request, now_ns)
+            # Whatever else is wrong with it, a wish to let go is granted.
+            cancel |= getattr(request, "request", None) == EngagementWish.DISENGAGE
         seen = states or ([current] if current is not None else [])
         return Driver(
             engage=engage,
@@ -52,3 +53,12 @@ class DriverInputs:
             steer=any(s.steering_override for s in seen),
             accelerate=any(s.accelerator_override for s in seen),
         )
+
+    def _engages(self, request: EngagementRequest, now_ns: Nanoseconds) -> bool:
+        try:
+            if request.request != EngagementWish.ENGAGE:
+                return False
+            recent = self._newest_s <= age_s(request.stamp_ns, now_ns) <= self._oldest_s
+            return recent and request.checksum == request_checksum(request)
+        except Exception:  # whatever arrived, it is no request
+            return False

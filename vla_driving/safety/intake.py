@@ -10,17 +10,13 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from vla_driving.contract.checksum import (
-    camera_health_checksum,
-    plan_checksum,
-    vehicle_state_checksum,
-)
+from vla_driving.contract.checksum import checksum_of
 from vla_driving.contract.clock import SECOND, Nanoseconds, age_s
 from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.navigation import EngagementRequest, Route
-from vla_driving.contract.plan import Plan
+from vla_driving.contract.plan import LateralAction, LongitudinalAction, Plan
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.scene import MAX_OBJECTS, ObjectList
 from vla_driving.contract.supervision import Heartbeat
@@ -39,6 +35,7 @@ _MAX_REASON = 160
 """Characters kept of a reason."""
 _MAX_SPEED = 100.0
 """m/s. No road vehicle reports more."""
+_LATERAL, _LONGITUDINAL = frozenset(LateralAction), frozenset(LongitudinalAction)
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class MonitorInputs:
     """All that arrived since the step before, oldest first.
 
     `malformed` names what could not even be turned into a contract type: (field of this class,
-    reason).
+    reason). `publishers` says how many speak on a topic, where that was counted of late.
     """
 
     vehicle_states: tuple[VehicleState, ...] = ()
@@ -58,11 +55,15 @@ class MonitorInputs:
     requests: tuple[EngagementRequest, ...] = ()
     heartbeats: tuple[Heartbeat, ...] = ()
     malformed: tuple[tuple[str, str], ...] = ()
+    publishers: tuple[tuple[str, int], ...] = ()
 
 
 class _Stamped(Protocol):
     @property
     def stamp_ns(self) -> Nanoseconds: ...
+
+    @property
+    def checksum(self) -> int: ...
 
 
 M = TypeVar("M", bound=_Stamped)
@@ -87,6 +88,7 @@ class Watch(Generic[M]):
         self.required = required
         self.newest: M | None = None
         self.reason = ""
+        self._news: str | None = None
         self._future_tolerance_s = future_tolerance_s
         self._fault_of = fault_of
         self._sequence: int | None = None
@@ -104,6 +106,12 @@ class Watch(Generic[M]):
         """Count a message that is malformed."""
         self._malformed.append(True)
         self.reason = reason
+        self._news = self._news or f"{self.title} refused: {reason}"
+
+    def news(self) -> str | None:
+        """The first message that was refused since this was last asked, and why."""
+        news, self._news = self._news, None
+        return news
 
     def forget(self) -> None:
         """Start anew after a jump of the clock: stamps of before mean nothing."""
@@ -149,7 +157,7 @@ class Watch(Generic[M]):
 
     def _accept(self, message: M, now_ns: Nanoseconds) -> bool:
         try:
-            fault = self._fault_of(message)
+            fault = _unsigned(message) or self._fault_of(message)
             ahead = -age_s(message.stamp_ns, now_ns)
             if fault is None and ahead > self._future_tolerance_s:
                 fault = f"stamp lies {ahead:.2f} s in the future"
@@ -178,6 +186,7 @@ class Watch(Generic[M]):
         self._missing.append(0 if wrong else step - 1)
         if wrong:
             self.reason = "an older stamp" if not newer else "its number runs back"
+            self._news = self._news or f"{self.title} out of order: {self.reason}"
 
 
 class Intake:
@@ -206,7 +215,7 @@ class Intake:
         )
         self.frames: Watch[CameraHealth] = Watch(
             "camera health", settings.frames_max_age, rates.frames, settings.frames_required,
-            tolerance, _frames_fault,
+            tolerance, _no_fault,
         )
         self.heartbeats = Heartbeats(tolerance)
 
@@ -217,7 +226,7 @@ class Intake:
             if name in watches:
                 watches[name].refuse(str(reason)[:_MAX_REASON])
 
-    def by_field(self) -> dict[str, Watch]:  # type: ignore[type-arg]
+    def by_field(self) -> dict[str, Watch[Any]]:
         """Watches by the field of `MonitorInputs` that feeds them."""
         return {
             "vehicle_states": self.vehicle_state,
@@ -229,13 +238,17 @@ class Intake:
         }
 
 
+def _unsigned(message: Any) -> str | None:
+    if checksum_of(message) != message.checksum:
+        return f"checksum {message.checksum} does not fit"
+    return None
+
+
 def _finite(values: Iterable[float]) -> bool:
     return all(map(math.isfinite, values))
 
 
 def _vehicle_state_fault(state: VehicleState) -> str | None:
-    if vehicle_state_checksum(state) != state.checksum:
-        return f"checksum {state.checksum} does not fit"
     numbers = (
         state.speed, state.wheel_speed, state.acceleration, state.lateral_acceleration,
         state.yaw_rate, state.steering_angle, state.steering_rate,
@@ -248,12 +261,12 @@ def _vehicle_state_fault(state: VehicleState) -> str | None:
 
 
 def _plan_fault(plan: Plan) -> str | None:
-    if plan_checksum(plan) != plan.checksum:
-        return f"checksum {plan.checksum} does not fit"
     if not plan.candidates:
         return "it holds no candidate"
     if len(plan.objects) > MAX_LISTED:
         return f"{len(plan.objects)} objects are more than {MAX_LISTED}"
+    if plan.lateral_action not in _LATERAL or plan.longitudinal_action not in _LONGITUDINAL:
+        return f"its action {plan.lateral_action}, {plan.longitudinal_action} is unknown"
     return None
 
 
@@ -274,10 +287,10 @@ def _route_fault(route: Route) -> str | None:
 def _driver_state_fault(state: DriverState) -> str | None:
     if not _finite((state.eyes_off_duration_s, state.hands_off_duration_s)):
         return "a number is not finite"
+    if state.eyes_off_duration_s < 0.0 or state.hands_off_duration_s < 0.0:
+        return "a duration is negative"
     return None
 
 
-def _frames_fault(health: CameraHealth) -> str | None:
-    if camera_health_checksum(health) != health.checksum:
-        return f"checksum {health.checksum} does not fit"
+def _no_fault(message: object) -> str | None:
     return None

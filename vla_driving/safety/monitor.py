@@ -11,7 +11,7 @@ from vla_driving.contract.checksum import approved_plan_checksum
 from vla_driving.contract.clock import Nanoseconds, age_s, nanoseconds
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.motion import EgoMotion
-from vla_driving.contract.plan import ApprovedPlan, PlanSource
+from vla_driving.contract.plan import ApprovedPlan, Plan, PlanSource
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.supervision import (
     Alert,
@@ -24,7 +24,7 @@ from vla_driving.contract.supervision import (
 from vla_driving.contract.trajectory import HORIZON_S, Trajectory
 from vla_driving.contract.vehicle import VehicleParameters, VehicleState
 from vla_driving.safety import arbiter, engagement, manoeuvres, report
-from vla_driving.safety.approval import Approval
+from vla_driving.safety.approval import CAP_HEALS, Approval
 from vla_driving.safety.checks import STATE_CHECKS
 from vla_driving.safety.checks.table import Limits, Situation
 from vla_driving.safety.driver_inputs import DriverInputs
@@ -33,6 +33,8 @@ from vla_driving.safety.fallback import Fallback
 from vla_driving.safety.following import Following
 from vla_driving.safety.intake import Intake, MonitorInputs
 from vla_driving.safety.judge import Outcome, StateJudge
+from vla_driving.safety.navigation import off_route
+from vla_driving.safety.repetition import Repetition
 from vla_driving.safety.settings import SafetyMonitorSettings
 from vla_driving.safety.speed_cap import CREEP, SpeedCap, speed_limit
 
@@ -40,6 +42,7 @@ T = TypeVar("T")
 
 _STOPPING = (Engagement.MINIMAL_RISK, Engagement.STOPPED)
 _IDLE = (Engagement.DISABLED, Engagement.PRE_ENABLED)
+_FOLLOWING = (Engagement.ENABLED, Engagement.SOFT_DISABLING)
 _ATTENTION = ("driver_eyes", "driver_hands")
 
 
@@ -60,8 +63,13 @@ class SafetyMonitor:
     """Core of the node: call `step` at rates.approved_plan and when a plan arrives."""
 
     def __init__(
-        self, settings: SafetyMonitorSettings, vehicle: VehicleParameters, rates: Rates
+        self,
+        settings: SafetyMonitorSettings,
+        vehicle: VehicleParameters,
+        rates: Rates,
+        cameras: tuple[str, ...] = (),
     ) -> None:
+        """`cameras` are those of this car, by name; without any the set is not checked."""
         self._settings = settings
         self._vehicle = vehicle
         self._limits = Limits(settings, vehicle)
@@ -75,6 +83,11 @@ class SafetyMonitor:
         self._approval = Approval(self._limits, self._motion)
         self._judge = StateJudge(STATE_CHECKS, self._limits)
         self._following = Following(settings.following)
+        self._repetition = Repetition()
+        self._cameras = cameras
+        self._publishers: dict[str, int] = {}
+        self._off_route = 0.0
+        self._heals = False
         self._fallback = Fallback(vehicle, self._motion)
         self._cap = SpeedCap(vehicle, settings.reaction.cap_deceleration)
         self._events = report.Events()
@@ -112,7 +125,10 @@ class SafetyMonitor:
         counting = [o for o in outcomes if o.counts]
         level = max([follow, *(o.check.reaction for o in counting)])
         wishes = self._wishes(level, counting, state, now_ns)
-        events = self._decide(driver, wishes, level, counting, state, now_ns)
+        events = self._refusals(now_ns)
+        events += self._decide(driver, wishes, level, counting, state, now_ns)
+        if self._engagement.engagement == Engagement.OVERRIDING:
+            self._cap.release()
         self._cap.step(
             self._target_speed(counting, now_ns), self._speed(now_ns),
             age_s(self._last_ns, now_ns) if self._last_ns is not None else 0.0,
@@ -155,16 +171,19 @@ class SafetyMonitor:
         states = intake.vehicle_state.take(inputs.vehicle_states, now_ns)
         for state in states:
             self._motion.add(state)
+            self._repetition.take(state)
             if self._sent is not None and self._sent.engaged:
                 self._following.add(state, self._sent)
         for listed in intake.objects.take(inputs.objects, now_ns)[-1:]:
             approval.world.see_objects(listed)
-        intake.route.take(inputs.routes, now_ns)
+        for route in intake.route.take(inputs.routes, now_ns)[-1:]:
+            self._off_route = off_route(route.x, route.y)
+        self._publishers.update(inputs.publishers)
         intake.driver_state.take(inputs.driver_states, now_ns)
         intake.frames.take(inputs.frames, now_ns)
         intake.heartbeats.take(inputs.heartbeats, now_ns)
         for plan in intake.plan.take(inputs.plans, now_ns):
-            approval.consider(plan, self._speed(now_ns), now_ns)
+            approval.consider(plan, self._speed(now_ns), self._limit_with(plan, now_ns), now_ns)
         current = intake.vehicle_state.fresh(now_ns)
         return self._buttons.read(states, current, inputs.requests, now_ns)
 
@@ -193,10 +212,18 @@ class SafetyMonitor:
             malformed_scene=approval.world.scene.malformed,
             malformed_objects=approval.world.sensor.malformed,
             unseen_m=approval.unseen_m,
-            speed_limit=self._speed_limit(now_ns),
+            speed_limit=max(self._speed_limit(now_ns), self._cap.value),
             path_deviation=deviation,
             speed_excess=excess,
             hand_overs=self._hand_overs,
+            identical=self._repetition.count,
+            route_deviation=self._off_route,
+            above_cap=self._above_cap(state),
+            unlisted_m=approval.unlisted_m,
+            cameras=self._cameras,
+            publishers=max(
+                self._publishers.items(), key=lambda item: item[1], default=("", 1)
+            ),
         )
 
     def _recent(self, noted: tuple[Nanoseconds, T] | None, now_ns: Nanoseconds) -> T | None:
@@ -205,12 +232,24 @@ class SafetyMonitor:
             return None
         return noted[1]
 
+    def _above_cap(self, state: VehicleState | None) -> float:
+        """Measured speed above the cap that is given, m/s; 0 while the car is not ours."""
+        if state is None or self._engagement.engagement not in _FOLLOWING:
+            return 0.0
+        return state.speed - self._cap.value
+
     def _speed_limit(self, now_ns: Nanoseconds) -> float:
         approved = self._approval.approved
+        plan = approved.plan if approved is not None else None
+        return self._limit_with(plan, now_ns)
+
+    def _limit_with(self, plan: Plan | None, now_ns: Nanoseconds) -> float:
+        """Highest speed allowed here, m/s, by car, route, and signs and instruction of a plan."""
         return speed_limit(
             self._vehicle, self._intake.route.fresh(now_ns),
-            approved.plan.traffic_controls if approved is not None else (),
+            plan.traffic_controls if plan is not None else (),
             self._settings.world.min_probability,
+            plan.speed_cap if plan is not None else 0.0,
         )
 
     def _wishes(
@@ -285,7 +324,10 @@ class SafetyMonitor:
         limit = self._speed_limit(now_ns)
         if self._arbiter.level != Level.DEGRADED:
             return limit
-        if self._approval.capped_by_traffic() and not counting:
+        causes = self._approval.failing() | {o.check.name for o in counting}
+        # While DEGRADED lasts on after its cause, what was asked for last goes on.
+        self._heals = causes <= CAP_HEALS if causes else self._heals
+        if self._heals:
             return min(limit, max(self._approval.safe_speed, CREEP))
         return min(limit, self._settings.reaction.degraded_speed)
 
@@ -353,6 +395,22 @@ class SafetyMonitor:
 
     # -- what is told ------------------------------------------------------------------------
 
+    def _refusals(self, now_ns: Nanoseconds) -> list[DriveEvent]:
+        """One event a topic for what was refused in this step: it changes nothing by itself."""
+        events = []
+        for watch in self._intake.by_field().values():
+            if (news := watch.news()) is not None:
+                name = f"{watch.title.replace(' ', '_')}_refused"
+                events.append(
+                    DriveEvent(
+                        now_ns, Severity.WARNING, report.NODE, name, watch.title,
+                        float(watch.malformed + watch.disordered),
+                        float(self._settings.inputs.max_wrong), "messages",
+                        f"{news}: the one before stays in force",
+                    )
+                )
+        return events
+
     def _report(
         self, shown: tuple[Outcome, ...], wishes: Wishes, now_ns: Nanoseconds
     ) -> SafetyState | None:
@@ -360,10 +418,7 @@ class SafetyMonitor:
         ready = wishes.ready and (
             now in _IDLE or (now == Engagement.STOPPED and wishes.standstill)
         )
-        attention = next(
-            (o for o in shown if o.check.name in _ATTENTION and o.verdict == Verdict.WARN), None
-        )
-        told = report.notice(now, level, self._cause.text, ready, attention)
+        told = report.notice(now, level, self._cause.text, ready, self._attention(shown))
         key = (now, level, self._arbiter.manoeuvre, ready, told.alert)
         if self._reported is not None:
             last_ns, last_key = self._reported
@@ -375,6 +430,20 @@ class SafetyMonitor:
             now_ns, self._state_sequence, level, now, self._arbiter.manoeuvre, ready, told.alert,
             told.text, tuple(o.result() for o in shown),
         )
+
+    def _attention(self, shown: tuple[Outcome, ...]) -> report.Notice | None:
+        """The first or second alert to a driver who looks away or lets go of the wheel."""
+        driver = self._settings.driver
+        second = {
+            "driver_eyes": driver.eyes_off_warning, "driver_hands": driver.hands_off_warning
+        }
+        alerts = [
+            report.Notice(
+                Alert.WARNING if o.value > second[o.check.name] else Alert.INFO, o.text()
+            )
+            for o in shown if o.check.name in second and o.verdict == Verdict.WARN
+        ]
+        return max(alerts, key=lambda notice: notice.alert, default=None)
 
     def _failed(self, error: Exception, now_ns: Nanoseconds) -> MonitorOutputs:
         text = f"the safety monitor itself failed: {type(error).__name__}: {str(error)[:120]}"

@@ -62,11 +62,11 @@ def notice(
     level: Level,
     cause: str,
     ready: bool,
-    attention: Outcome | None,
+    attention: Notice | None,
 ) -> Notice:
     """The line for this step; `cause` is the line of the check behind the level, if any.
 
-    `attention` is the outcome of a driver check that warns.
+    `attention` is what the driver is told of eyes and hands.
     """
     if engagement == Engagement.STOPPED:
         rest = "engage to drive on" if ready else "cannot engage yet"
@@ -81,11 +81,10 @@ def notice(
         return Notice(Alert.INFO, f"waiting to engage: {cause}")
     if engagement == Engagement.DISABLED:
         return _SILENCE if ready else Notice(Alert.INFO, f"not ready: {cause}")
-    if attention is not None:
-        return Notice(Alert.WARNING, attention.text())
-    if level == Level.DEGRADED:
+    told = attention or _SILENCE
+    if level == Level.DEGRADED and told.alert < Alert.WARNING:
         return Notice(Alert.WARNING, f"{cause}: {_ACTION[level]}" if cause else _ACTION[level])
-    return _SILENCE
+    return told
 
 
 class Events:

@@ -30,6 +30,7 @@ class InputSettings:
     max_wrong: int = quantity("messages", 0, 19, "wrong ones among the last 20")
     max_lost: int = quantity("messages", 0, 200, "missing ones among the last 20")
     max_clock_step: float = quantity("s", 0.1, 5.0, "between two steps of the monitor")
+    max_identical: int = quantity("messages", 2, 200, "that repeat all numbers of a changing state")
     clock_settle: float = quantity("s", 0.1, 10.0, "after a jump the clock is wrong this long")
     max_speed_difference: float = quantity("m/s", 0.2, 5.0, "between the two speed sources")
 
@@ -111,6 +112,15 @@ class FollowingSettings:
 
 
 @dataclass(frozen=True)
+class OperationSettings:
+    """Where the operational design domain ends, besides the car's speed and its cameras."""
+
+    max_route_deviation: float = quantity("m", 2.0, 200.0, "of the car from the way, else off it")
+    route_end: float = quantity("m", 0.0, 100.0, "nearer to the goal the route has ended")
+    confirm: float = quantity("s", 0.0, 10.0, "the slow checks must fail this long")
+
+
+@dataclass(frozen=True)
 class ReactionSettings:
     """How the monitor answers."""
 
@@ -134,4 +144,5 @@ class SafetyMonitorSettings:
     world: WorldSettings
     driver: DriverSettings
     following: FollowingSettings
+    operation: OperationSettings
     reaction: ReactionSettings

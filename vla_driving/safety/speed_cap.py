@@ -15,9 +15,15 @@ def speed_limit(
     route: Route | None,
     signs: tuple[TrafficControl, ...],
     min_probability: float,
+    instruction: float,
 ) -> float:
-    """Lowest limit that holds here: the car's, the route's, and of signs already passed, m/s."""
+    """Lowest limit that holds here, m/s: the car's, the route's, of signs already passed.
+
+    And of the instruction that the plan obeys: `instruction` in m/s; 0 or not a number for none.
+    """
     lowest = vehicle.max_speed
+    if instruction > 0.0:
+        lowest = min(lowest, instruction)
     if route is not None and route.speed_limit > 0.0:
         lowest = min(lowest, route.speed_limit)
     for sign in signs[:MAX_TRAFFIC_CONTROLS]:
@@ -32,7 +38,11 @@ class SpeedCap:
 
     def __init__(self, vehicle: VehicleParameters, deceleration: float) -> None:
         self._deceleration = deceleration
-        self.value = vehicle.max_speed
+        self._highest = self.value = vehicle.max_speed
+
+    def release(self) -> None:
+        """The driver accelerates: the cap begins anew from the speed that this leads to."""
+        self.value = self._highest
 
     def step(self, target: float, speed: float, passed_s: float) -> float:
         """The cap in m/s after `passed_s` at `speed`; a step counts for at most 1 s."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from vla_driving.contract.events import Severity
 from vla_driving.contract.frames import FrameStatus
@@ -11,10 +12,10 @@ from vla_driving.safety.checks.table import Group, Limits, Measured, Situation, 
 from vla_driving.safety.heartbeats import NODES
 from vla_driving.safety.intake import Intake, Watch
 
-Pick = Callable[[Intake], Watch]  # type: ignore[type-arg]
+Pick = Callable[[Intake], Watch[Any]]
 
 
-def _absent(watch: Watch) -> Measured | None:  # type: ignore[type-arg]
+def _absent(watch: Watch[Any]) -> Measured | None:
     """Verdict on an input that has never come, or None where it has."""
     if watch.newest is not None:
         return None
@@ -76,13 +77,12 @@ def _sequence(pick: Pick) -> Callable[[Situation], Measured]:
 
 
 def _topic(
-    name: str, title: str, topic: str, pick: Pick, lost: Level, numbered: bool = True,
-    hand_over: bool = False,
+    name: str, title: str, topic: str, pick: Pick, lost: Level, hand_over: bool = False
 ) -> tuple[StateCheck, ...]:
     """All checks of one topic; `lost` is the reaction where nothing fit to use comes any more."""
     common = (Group.INPUTS, topic)
     warning, error = Severity.WARNING, Severity.ERROR
-    rows = [
+    return (
         StateCheck(
             f"{name}_freshness", *common, lambda limits: _max_age(limits, name), "s", error, lost,
             f"{title} is {{value}} old", "deadline by topic",
@@ -104,16 +104,12 @@ def _topic(
             error, lost, f"{{value}} of the last {title}s came out of order: two publishers?",
             "opendbc: 5 wrong counters", measure=_order(pick), hand_over=hand_over,
         ),
-    ]
-    if numbered:
-        rows.append(
-            StateCheck(
-                f"{name}_sequence", *common, lambda limits: limits.settings.inputs.max_lost,
-                "messages", warning, Level.NOMINAL, f"{{value}} {title}s of late were lost",
-                "numbers that are left out", measure=_sequence(pick),
-            )
-        )
-    return tuple(rows)
+        StateCheck(
+            f"{name}_sequence", *common, lambda limits: limits.settings.inputs.max_lost,
+            "messages", warning, Level.NOMINAL, f"{{value}} {title}s of late were lost",
+            "numbers that are left out", measure=_sequence(pick),
+        ),
+    )
 
 
 def _max_age(limits: Limits, name: str) -> float:
@@ -138,20 +134,62 @@ def _alive(node: str) -> StateCheck:
     )
 
 
-def _camera_health(situation: Situation) -> Measured:
-    frames = situation.intake.frames.newest
-    if frames is None:
-        return Measured(0.0, Verdict.PASS, says="camera health does not reach the monitor")
-    bad = [frame for frame in frames.cameras if frame.status != FrameStatus.OK]
-    if not bad:
-        return Measured(0.0)
-    worst = bad[0]
-    says = f"{worst.name} camera {_WORDS[worst.status]}"
-    value, limit = float(worst.status_value), float(worst.status_limit)
-    return Measured(value, Verdict.FAIL, limit=limit, says=says)
+def _cameras(concerns: Callable[[int], bool]) -> Callable[[Situation], Measured]:
+    """The first camera whose status is not OK and `concerns` this check."""
+
+    def measure(situation: Situation) -> Measured:
+        health = situation.intake.frames.newest
+        if health is None:
+            return _NO_HEALTH
+        for camera in health.cameras:
+            if camera.status != FrameStatus.OK and concerns(camera.status):
+                words = _WORDS.get(camera.status, f"in the unknown state {camera.status:.0f}")
+                return Measured(
+                    float(camera.status_value), Verdict.FAIL, float(camera.status_limit),
+                    f"{camera.name} camera {words}",
+                )
+        return _WELL
+
+    return measure
 
 
-_WORDS = {
+_NO_HEALTH = Measured(0.0, Verdict.PASS, says="camera health does not reach the monitor")
+_WELL = Measured(0.0, Verdict.PASS)
+_LIGHT = (FrameStatus.DARK, FrameStatus.OVEREXPOSED)
+_VISIBILITY = (FrameStatus.BLURRED,)
+
+
+def _device(status: int) -> bool:
+    return status not in _LIGHT and status not in _VISIBILITY
+
+
+def _camera_set(situation: Situation) -> Measured:
+    """How many cameras of the set are none of this car's, or stand in it twice; 1 for no camera."""
+    health, own = situation.intake.frames.newest, situation.cameras
+    if health is None or not own:
+        return _NO_HEALTH
+    names = [camera.name for camera in health.cameras]
+    wrong = len(names) - len(set(names).intersection(own))
+    if names and not wrong:
+        return _WELL
+    says = f"the camera set is {', '.join(names) or 'empty'}, this car has {', '.join(own)}"
+    return Measured(float(max(wrong, 1)), Verdict.FAIL, says=says[:_LONGEST])
+
+
+def _publishers(situation: Situation) -> Measured:
+    topic, count = situation.publishers
+    return Measured(float(count), says=f"{topic} has {{value}} publishers")
+
+
+def _identical(situation: Situation) -> Measured:
+    return Measured(float(situation.identical))
+
+
+_LONGEST = 160
+"""Characters of a line that repeats names which arrived."""
+
+
+_WORDS: dict[int, str] = {
     FrameStatus.STALE: "stale for {value} s",
     FrameStatus.MISSING: "missing for {value} s",
     FrameStatus.FROZEN: "frozen for {value} s",
@@ -215,16 +253,37 @@ CHECKS: tuple[StateCheck, ...] = (
     ),
     *_topic("plan", "plan", "vla/plan", lambda i: i.plan, Level.MINIMAL_RISK),
     *_topic("objects", "object list", "vehicle/objects", lambda i: i.objects, Level.MINIMAL_RISK),
-    *_topic("route", "route", "vla/route", lambda i: i.route, Level.DEGRADED, numbered=False),
+    *_topic("route", "route", "vla/route", lambda i: i.route, Level.DEGRADED),
     *_topic(
         "driver_state", "driver state", "vla/driver_state", lambda i: i.driver_state,
-        Level.DEGRADED, numbered=False, hand_over=True,
+        Level.DEGRADED, hand_over=True,
     ),
     *_topic("frames", "camera health", "vla/camera_health", lambda i: i.frames, Level.MINIMAL_RISK),
+    *(
+        StateCheck(
+            name, Group.INPUTS, "vla/camera_health", _none, "", Severity.ERROR, Level.MINIMAL_RISK,
+            "cameras are well", "status by camera_ingest", measure=_cameras(concerns),
+        )
+        for name, concerns in (
+            ("camera_health", _device), ("light", _LIGHT.__contains__),
+            ("visibility", _VISIBILITY.__contains__),
+        )
+    ),
     StateCheck(
-        "camera_health", Group.INPUTS, "vla/camera_health", _none, "", Severity.ERROR,
-        Level.MINIMAL_RISK, "cameras are well", "status by camera_ingest", measure=_camera_health,
-        confirm=_confirm,
+        "camera_set", Group.INPUTS, "vla/camera_health", _none, "cameras", Severity.ERROR,
+        Level.MINIMAL_RISK, "{value} cameras are not this car's", "parameter cameras",
+        measure=_camera_set,
+    ),
+    StateCheck(
+        "publishers", Group.INPUTS, "all topics of the car's control", lambda _: 1.0, "publishers",
+        Severity.CRITICAL, Level.MINIMAL_RISK, "a topic has {value} publishers",
+        "one node speaks on each of them", measure=_publishers,
+    ),
+    StateCheck(
+        "vehicle_state_frozen", Group.INPUTS, "vehicle/state",
+        lambda limits: limits.settings.inputs.max_identical, "messages", Severity.ERROR,
+        Level.MINIMAL_RISK, "vehicle state repeats itself {value} times while the motion changes",
+        "a moving sensor is never still", measure=_identical,
     ),
     StateCheck(
         "speed_sources", Group.INPUTS, "vehicle/state",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from vla_driving.contract.events import Severity
+from vla_driving.contract.navigation import Turn
 from vla_driving.contract.supervision import Level, Verdict
 from vla_driving.contract.vehicle import DriverState, Gear
 from vla_driving.safety.checks.table import Group, Limits, Measured, Situation, StateCheck
@@ -80,6 +83,23 @@ def _lock_out(situation: Situation) -> Measured:
     return Measured(float(situation.hand_overs))
 
 
+def _route_deviation(situation: Situation) -> Measured:
+    if situation.intake.route.fresh(situation.now_ns) is None:
+        return Measured(0.0, Verdict.PASS, says="no route to be off")
+    return Measured(situation.route_deviation)
+
+
+def _route_end(situation: Situation) -> Measured:
+    route = situation.intake.route.fresh(situation.now_ns)
+    if route is None or route.next_turn != Turn.ARRIVE:
+        return Measured(math.inf, Verdict.PASS, says="the route goes on")
+    return Measured(route.distance_to_goal)
+
+
+def _above_cap(situation: Situation) -> Measured:
+    return Measured(situation.above_cap)
+
+
 def _path_deviation(situation: Situation) -> Measured:
     return Measured(situation.path_deviation)
 
@@ -109,6 +129,10 @@ def _confirm(limits: Limits) -> float:
     return limits.settings.following.confirm
 
 
+def _slow(limits: Limits) -> float:
+    return limits.settings.operation.confirm
+
+
 def _excess_duration(limits: Limits) -> float:
     return limits.settings.following.excess_duration
 
@@ -123,6 +147,17 @@ CHECKS: tuple[StateCheck, ...] = (
         lambda k: k.vehicle.max_speed + k.settings.world.speed_tolerance, "m/s", Severity.WARNING,
         Level.DEGRADED, "driving at {value}", "max_speed of the car",
         measure=_operating_speed, hand_over=True, confirm=_confirm,
+    ),
+    StateCheck(
+        "route_deviation", Group.OPERATION, "vla/route",
+        lambda k: k.settings.operation.max_route_deviation, "m", Severity.WARNING, Level.DEGRADED,
+        "car is {value} off the route", "navigation accuracy",
+        measure=_route_deviation, hand_over=True, confirm=_slow,
+    ),
+    StateCheck(
+        "route_end", Group.OPERATION, "vla/route", lambda k: k.settings.operation.route_end, "m",
+        Severity.WARNING, Level.DEGRADED, "the route ends in {value}", "no drive without a goal",
+        measure=_route_end, at_least=True, hand_over=True,
     ),
     StateCheck(
         "gear", Group.OPERATION, _STATE, lambda _: float(Gear.DRIVE), "", Severity.ERROR,
@@ -165,6 +200,12 @@ CHECKS: tuple[StateCheck, ...] = (
         "speed_excess", Group.OPERATION, _MOTION, lambda k: k.settings.following.max_speed_excess,
         "m/s", Severity.ERROR, Level.MINIMAL_RISK, "car is {value} faster than approved",
         "approved plan against measured motion", measure=_speed_excess, confirm=_confirm,
+    ),
+    StateCheck(
+        "speed_cap", Group.OPERATION, _MOTION, lambda k: k.settings.following.max_speed_excess,
+        "m/s", Severity.ERROR, Level.MINIMAL_RISK, "car is {value} above the cap that it was given",
+        "speed_cap of the approved plan against measured motion",
+        measure=_above_cap, confirm=_slow,
     ),
     StateCheck(
         "lateral_motion", Group.OPERATION, _STATE,

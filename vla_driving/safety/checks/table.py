@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -72,6 +73,12 @@ class Situation:
     path_deviation: float = 0.0
     speed_excess: float = 0.0
     hand_overs: int = 0
+    identical: int = 0
+    route_deviation: float = 0.0
+    above_cap: float = 0.0
+    unlisted_m: float | None = None
+    cameras: tuple[str, ...] = ()
+    publishers: tuple[str, int] = ("", 1)
 
     @property
     def settings(self) -> SafetyMonitorSettings:
@@ -85,7 +92,7 @@ class Candidates:
 
     `now_s` is the plan's age, `start_speed` the speed measured at its stamp (NaN where unknown),
     `shift` (C,) the smaller of the sideways jumps against the plan approved last and the plan
-    received last, m; `sideways` (C,) which of them leave their lane.
+    received last, m; `sideways` (C,) which of them leave their lane; `speed_limit` holds here, m/s.
     """
 
     limits: Limits
@@ -99,10 +106,13 @@ class Candidates:
     edge_departure: FloatArray
     measured_speed: float
     sideways: npt.NDArray[np.bool_]
+    speed_limit: float = math.inf
     derived: dict[str, FloatArray] = field(default_factory=dict)
 
 
-COUNTED = ("failures", "faults", "hand-overs", "messages", "numbers", "objects")
+COUNTED = (
+    "cameras", "failures", "faults", "hand-overs", "messages", "numbers", "objects", "publishers"
+)
 """Units that are counts."""
 
 Limit: TypeAlias = Callable[[Limits], float]

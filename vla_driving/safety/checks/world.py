@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from vla_driving.contract.events import Severity
 from vla_driving.contract.plan import LateralAction
 from vla_driving.contract.scene import MAX_TRAFFIC_CONTROLS, SignalState, TrafficControlKind
 from vla_driving.contract.supervision import Level, Verdict
+from vla_driving.contract.trajectory import TIMES_S
 from vla_driving.safety.checks.table import (
     CandidateCheck,
     Candidates,
     FloatArray,
     Group,
+    Limits,
     Measured,
     Situation,
     StateCheck,
@@ -72,6 +76,14 @@ def _speed(c: Candidates) -> FloatArray:
     return c.batch.speed.max(axis=1)
 
 
+def _above_limit(c: Candidates) -> FloatArray:
+    """How far the plan gets above the limit, which it may come down to as the cap does, m/s."""
+    since = np.maximum(TIMES_S - c.now_s, 0.0)
+    falling = c.measured_speed - c.limits.settings.reaction.cap_deceleration * since
+    worst: FloatArray = (c.batch.speed - np.maximum(c.speed_limit, falling)).max(axis=1)
+    return worst
+
+
 def _red_light(c: Candidates) -> FloatArray:
     """How far the front gets past the stop line within 3 s, where the car can still stop, m."""
     vehicle, settings = c.limits.vehicle, c.limits.settings.world
@@ -99,12 +111,30 @@ def _speed_limit(situation: Situation) -> Measured:
     return Measured(state.speed, limit=highest + tolerance)
 
 
-def _disagreement(situation: Situation) -> Measured:
+def _unseen(situation: Situation) -> Measured:
     """Nearest sensor object on the approved path that the model's scene does not hold, m."""
-    if situation.unseen_m is None:
-        return Measured(situation.settings.world.max_unseen, Verdict.PASS,
-                        says="scene and sensor agree on the path")
-    return Measured(situation.unseen_m)
+    return _lacking(situation, situation.unseen_m)
+
+
+def _unlisted(situation: Situation) -> Measured:
+    """Nearest object of the scene on the approved path that the sensor does not hold, m."""
+    return _lacking(situation, situation.unlisted_m)
+
+
+def _lacking(situation: Situation, distance: float | None) -> Measured:
+    """It matters within the distance of a comfortable stop, and where both sources see."""
+    if distance is None or situation.state is None:
+        return _AGREE
+    speed = situation.state.speed
+    stop = speed + speed * speed / (2.0 * situation.limits.vehicle.comfort_deceleration)
+    return Measured(distance, limit=min(situation.settings.world.max_unseen, stop))
+
+
+_AGREE = Measured(math.inf, Verdict.PASS, says="scene and sensor agree on the path")
+
+
+def _confirm(limits: Limits) -> float:
+    return limits.settings.operation.confirm
 
 
 _OBJECTS = "vla/plan, vehicle/objects, vehicle/state"
@@ -166,6 +196,12 @@ CHECKS: tuple[CandidateCheck, ...] = (
         Level.MINIMAL_RISK, "plan drives at {value}", "max_speed of the car", measure=_speed,
     ),
     CandidateCheck(
+        "plan_limit", Group.WORLD, "vla/plan, vla/route, vehicle/state",
+        lambda k: k.settings.world.speed_tolerance, "m/s", Severity.WARNING, Level.DEGRADED,
+        "plan is {value} above the speed limit or the instruction's cap",
+        "route, signs, speed_cap of the plan, max_speed of the car", measure=_above_limit,
+    ),
+    CandidateCheck(
         "red_light", Group.WORLD, "vla/plan", lambda k: k.settings.world.max_stop_line_overrun,
         "m", Severity.ERROR, Level.MINIMAL_RISK, "plan passes a red light by {value}",
         "traffic controls of the plan", measure=_red_light,
@@ -181,8 +217,14 @@ STATE_CHECKS: tuple[StateCheck, ...] = (
     ),
     StateCheck(
         "scene_agreement", Group.WORLD, "vla/plan, vehicle/objects",
-        lambda k: k.settings.world.max_unseen, "m", Severity.WARNING, Level.NOMINAL,
+        lambda k: k.settings.world.max_unseen, "m", Severity.WARNING, Level.DEGRADED,
         "the scene lacks a sensor object {value} ahead on the path", "two independent sources",
-        measure=_disagreement, at_least=True,
+        measure=_unseen, at_least=True, confirm=_confirm,
+    ),
+    StateCheck(
+        "sensor_agreement", Group.WORLD, "vla/plan, vehicle/objects",
+        lambda k: k.settings.world.max_unseen, "m", Severity.WARNING, Level.DEGRADED,
+        "the sensor lacks an object of the scene {value} ahead on the path",
+        "two independent sources", measure=_unlisted, at_least=True, confirm=_confirm,
     ),
 )
