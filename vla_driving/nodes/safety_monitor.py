@@ -55,7 +55,7 @@ class SafetyMonitorNode(StackNode):
         all_known = len(known) == len(self.stack.cameras)
         cameras = tuple(camera.name for camera in known) if all_known else ()
         self._core = SafetyMonitor(self.settings, vehicle, self.stack.rates, cameras)
-        self._publishers: tuple[tuple[str, int], ...] = ()
+        self._speakers: tuple[tuple[str, int], ...] = ()
         self._waiting: dict[str, list[Any]] = defaultdict(list)
         self._malformed_inputs: list[tuple[str, str]] = []
         self._state: SafetyState | None = None
@@ -94,15 +94,15 @@ class SafetyMonitorNode(StackNode):
             self._step()
 
     def _count_publishers(self) -> None:
-        self._publishers = tuple((topic, self.count_publishers(topic)) for topic in ONE_PUBLISHER)
+        self._speakers = tuple((topic, self.count_publishers(topic)) for topic in ONE_PUBLISHER)
 
     def _step(self) -> None:
         fields = {field: tuple(values) for field, values in self._waiting.items()}
         inputs = MonitorInputs(
-            **fields, malformed=tuple(self._malformed_inputs), publishers=self._publishers
+            **fields, malformed=tuple(self._malformed_inputs), publishers=self._speakers
         )
         self._waiting.clear()
-        self._publishers = ()
+        self._speakers = ()
         self._malformed_inputs.clear()
         outputs = self._core.step(inputs, self.now_ns())
         if outputs.approved is not None:
