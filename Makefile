@@ -1,7 +1,7 @@
 # Each target sets up what it needs and skips what is done: scripts/bootstrap.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs train setup clean
+.PHONY: help demo test lint docs train faults setup clean
 RUN := scripts/in_env.sh
 
 help: ## Say what there is
@@ -26,6 +26,10 @@ docs: ## Write the reference pages in docs/ anew from the tables in the code
 train: ## Train and export the shipped model anew
 	@scripts/bootstrap.sh train
 	@$(RUN) python -m vla_driving.learning.train
+
+faults: ## Inject every fault into the running stack for about 40 minutes; writes out/faults.json
+	@scripts/bootstrap.sh demo
+	@$(RUN) vla-driving faults
 
 setup: ## Set up for make demo, run nothing
 	@scripts/bootstrap.sh demo

@@ -25,13 +25,14 @@ Value = bool | int | float | str | list[str] | list[float] | list[int]
 class StartOptions:
     """What every process is started with: parameter files in order, then `overrides` by node.
 
-    Names of nested parameters are dotted, as in ROS.
+    Names of nested parameters are dotted, as in ROS; `remappings` rename topics, by process.
     """
 
     params_files: tuple[Path, ...]
     log_folder: Path
     namespace: str = "/"
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    remappings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raises BringupError for a parameter file that is not there."""
@@ -50,7 +51,11 @@ def ros_arguments(process: Process, options: StartOptions) -> list[str]:
         },
         file,
     )
-    return ["--ros-args", "-r", f"__ns:={options.namespace}", "--params-file", str(file)]
+    renamed = options.remappings.get(process.name, {})
+    return [
+        "--ros-args", "-r", f"__ns:={options.namespace}", "--params-file", str(file),
+        *(word for old, new in renamed.items() for word in ("-r", f"{old}:={new}")),
+    ]
 
 
 class Child:
@@ -115,6 +120,11 @@ class Child:
         for thread in self._pumps:
             thread.join(timeout=1.0)
         self.output.close()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send one signal to its whole session."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, number)
 
     def kill(self) -> None:
         """SIGKILL to its whole session."""

@@ -73,7 +73,7 @@ class StackNode(LifecycleNode, ABC):
         self._worst_text = ""
         for topic in ("vla/event", "diagnostics", *(("vla/heartbeat",) if self.BEATS else ())):
             self._writers[topic] = self.create_publisher(
-                _message_type(BY_NAME[topic].type), topic, profile(BY_NAME[topic].delivery)
+                message_type(BY_NAME[topic].type), topic, profile(BY_NAME[topic].delivery)
             )
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=self._steady)
 
@@ -119,7 +119,7 @@ class StackNode(LifecycleNode, ABC):
         """Make the publisher of row `name` of the table; silent while the node is not active."""
         row, topic = BY_NAME[name], topic or name
         self._writers[topic] = self.create_lifecycle_publisher(
-            _message_type(row.type), topic, profile(row.delivery)
+            message_type(row.type), topic, profile(row.delivery)
         )
 
     def send(self, topic: str, value: Any) -> None:
@@ -169,7 +169,7 @@ class StackNode(LifecycleNode, ABC):
         row = BY_NAME[name]
         self._readers.append(
             self.create_subscription(
-                _message_type(row.type), topic, self._counted(name, topic, take),
+                message_type(row.type), topic, self._counted(name, topic, take),
                 profile(row.delivery, depth), raw=raw,
             )
         )
@@ -357,6 +357,7 @@ _DIAGNOSTIC_LEVEL = {
 }
 
 
-def _message_type(name: str) -> Any:
+def message_type(name: str) -> Any:
+    """Message class of a type's name, such as vla_driving_msgs/msg/Plan."""
     package, folder, message = name.split("/")
     return getattr(importlib.import_module(f"{package}.{folder}"), message)

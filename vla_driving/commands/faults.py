@@ -1,0 +1,98 @@
+"""`vla-driving faults`: every fault of the table injected into the running stack, and measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from vla_driving.bringup.faults.campaign import Campaign
+from vla_driving.bringup.faults.stand import FaultStand
+from vla_driving.commands.options import Overrides, add_stack_options, start_options
+from vla_driving.contract.cameras import load_camera
+from vla_driving.contract.settings import read_yaml
+from vla_driving.contract.vehicle import load_vehicle
+from vla_driving.nodes.parameters import named_file
+from vla_driving.replay.faults.table import FaultCase, choose
+from vla_driving.replay.faults.verdict import quantile, table
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Options of the command."""
+    parser = commands.add_parser(
+        "faults", help="inject every fault into the running stack and measure the reactions"
+    )
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="WORDS",
+        help="only faults with this in their name; may be given several times",
+    )
+    parser.add_argument(
+        "--runs", type=int, metavar="N", help="of each fault, instead of the table's numbers"
+    )
+    parser.add_argument("--quick", action="store_true", help="one run of each fault")
+    parser.add_argument("--min-speed", type=float, default=8.0, metavar="M/S",
+                        help="the car must do before a fault is injected")
+    parser.add_argument("--scenario", default="faults", help="name in config/scenarios, or a path")
+    parser.add_argument("--out", type=Path, default=Path("out/faults.json"))
+    parser.add_argument("--verbose", action="store_true", help="show what every node says")
+    add_stack_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Inject, measure, write; 0 where every fault passed."""
+    if arguments.runs is not None and arguments.runs < 1:
+        raise ValueError(f"--runs {arguments.runs}: expected at least 1")
+    cases = choose(tuple(arguments.fault))
+    out: Path = arguments.out
+    work = out.parent / "faults"
+    work.mkdir(parents=True, exist_ok=True)
+    plan = [(case, _count(case, arguments)) for case in cases]
+    _print(f"{sum(n for _, n in plan)} runs of {len(plan)} faults; logs in {work / 'log'}")
+    rows, handling = _inject(arguments, work, plan)
+    out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    for line in [*table(rows), *handling, f"wrote {out}"]:
+        _print(line)
+    return 0 if all(r["pass"] for r in rows) else 1
+
+
+def _inject(
+    arguments: argparse.Namespace, work: Path, plan: list[tuple[FaultCase, int]]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    extra: Overrides = {
+        "simulator": {"scenario": arguments.scenario},
+        "event_recorder": {"folder": str(work / f"bag_{time.strftime('%H%M%S')}_{{time}}")},
+    }
+    options = start_options(arguments, work, extra)
+    stack = read_yaml(options.params_files[0])["/**"]["ros__parameters"]
+    vehicle = load_vehicle(named_file(arguments.vehicle or stack["vehicle"], "vehicles"))
+    camera = load_camera(named_file(stack["cameras"][0], "cameras"))
+
+    def show(line: str) -> None:
+        if arguments.verbose:
+            _print(line)
+
+    with FaultStand(options, camera, arguments.min_speed, show) as stand:
+        stand.start()
+        _print("all processes are up and active")
+        rows = Campaign(stand, vehicle, _print).run(plan)
+        return rows, _handling(stand)
+
+
+def _handling(stand: FaultStand) -> list[str]:
+    """What the relays themselves cost, which is part of every time above."""
+    return [
+        f"relay of {topic}: handing a message on takes {quantile(ms, 0.5):.2f} ms (median), "
+        f"{quantile(ms, 0.99):.2f} ms (p99)"
+        for topic, ms in stand.handling_ms.items() if ms
+    ]
+
+
+def _count(case: FaultCase, arguments: argparse.Namespace) -> int:
+    return 1 if arguments.quick else arguments.runs or case.runs
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)

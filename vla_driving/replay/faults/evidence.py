@@ -1,0 +1,197 @@
+"""What was seen during one run, and what it says: detected as what, when, and the reaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import pairwise
+
+from vla_driving.contract.clock import SECOND, Nanoseconds
+from vla_driving.contract.events import Severity
+from vla_driving.replay.faults.table import FaultCase, Reaction
+
+STANDING_SPEED = 0.1
+"""m/s."""
+
+
+@dataclass(frozen=True)
+class CommandSeen:
+    """A control command as it arrived; `sound`: checksum fits, finite, within the actuators."""
+
+    at_ns: Nanoseconds
+    engaged: bool
+    hazard_lights: bool
+    acceleration: float
+    plan_sequence: int
+    sound: bool
+
+
+@dataclass(frozen=True)
+class EventSeen:
+    """An event as it arrived."""
+
+    at_ns: Nanoseconds
+    name: str
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True)
+class StateSeen:
+    """The car's own state, as measured before anybody altered it; speed in m/s."""
+
+    at_ns: Nanoseconds
+    speed: float
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All of a run, each in order of arrival, on the clock that the injection is stamped by."""
+
+    commands: Sequence[CommandSeen]
+    events: Sequence[EventSeen]
+    states: Sequence[StateSeen]
+
+
+@dataclass(frozen=True)
+class Injected:
+    """When the fault began, and the numbers of the plans that were spoilt."""
+
+    started_ns: Nanoseconds
+    bad_plans: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run; times in ms since the fault began, None where it never came to that.
+
+    `standstill_m` is the distance from there to rest, None where the run was cut short.
+    """
+
+    fault: str
+    detected_as: str = ""
+    detection_ms: float | None = None
+    command_ms: float | None = None
+    stop_ms: float | None = None
+    standstill_m: float | None = None
+    problems: tuple[str, ...] = field(default=())
+
+
+def first_stop(commands: Sequence[CommandSeen], after_ns: Nanoseconds) -> CommandSeen | None:
+    """First command of a stop that arrived after an instant."""
+    for before, command in pairwise(commands):
+        eased = command.acceleration < before.acceleration or command.acceleration <= 0.0
+        if command.at_ns >= after_ns and command.engaged and command.hazard_lights and eased:
+            return command
+    return None
+
+
+def detection(case: FaultCase, evidence: Evidence, start_ns: Nanoseconds) -> EventSeen | None:
+    """First warning or worse after the start that bears one of the expected names."""
+    words = [
+        EventSeen(state.at_ns, fault, Severity.ERROR, fault)
+        for state in evidence.states for fault in state.faults
+    ]
+    alarms = (e for e in (*evidence.events, *words) if e.severity >= Severity.WARNING)
+    found = (e for e in alarms if e.at_ns >= start_ns and _expected(case, e.name))
+    return min(found, key=lambda e: e.at_ns, default=None)
+
+
+def others(case: FaultCase, evidence: Evidence, start_ns: Nanoseconds) -> Iterable[str]:
+    """Names of the alarms after the start that were not expected."""
+    return dict.fromkeys(
+        e.name for e in evidence.events
+        if e.at_ns >= start_ns and e.severity >= Severity.WARNING and not _expected(case, e.name)
+    )
+
+
+def measure(case: FaultCase, evidence: Evidence, injected: Injected, whole: bool) -> Run:
+    """What a run showed. `whole`: it was not cut short, so the car must have come to rest."""
+    start_ns = injected.started_ns
+    found = detection(case, evidence, start_ns)
+    stop = first_stop(evidence.commands, start_ns)
+    command_ns = _first_safe(case, evidence, injected, found, stop)
+    rest_m = _distance_to_rest(evidence.states, start_ns) if whole else None
+    problems = [*_unsound(evidence.commands, start_ns), *_followed(evidence.commands, injected)]
+    if found is None and case.detected_as:
+        seen = ", ".join(others(case, evidence, start_ns)) or "nothing"
+        problems.append(f"not detected as expected; seen: {seen}")
+    problems += _reaction_problems(case, evidence, command_ns, stop, rest_m, start_ns, whole)
+    return Run(
+        case.name,
+        detected_as=found.name if found else "",
+        detection_ms=_since(found.at_ns if found else None, start_ns),
+        command_ms=_since(command_ns, start_ns),
+        stop_ms=_since(stop.at_ns if stop else None, start_ns),
+        standstill_m=rest_m if case.needs_stop else None,
+        problems=tuple(problems),
+    )
+
+
+def _expected(case: FaultCase, name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in case.detected_as)
+
+
+def _first_safe(
+    case: FaultCase, evidence: Evidence, injected: Injected, found: EventSeen | None,
+    stop: CommandSeen | None,
+) -> Nanoseconds | None:
+    if case.reaction in (Reaction.STOP, Reaction.ENDURE):
+        return stop.at_ns if stop is not None else None
+    if case.reaction == Reaction.GATEWAY:
+        braking = (s for s in evidence.states if s.at_ns >= injected.started_ns and s.faults)
+        first = next(braking, None)
+        return first.at_ns if first is not None else None
+    if case.reaction == Reaction.REFUSE and found is not None:
+        for command in evidence.commands:
+            good = command.sound and command.plan_sequence not in injected.bad_plans
+            if command.at_ns >= found.at_ns and command.engaged and good:
+                return command.at_ns
+    return None
+
+
+def _unsound(commands: Sequence[CommandSeen], start_ns: Nanoseconds) -> list[str]:
+    count = sum(not c.sound for c in commands if c.at_ns >= start_ns)
+    return [f"{count} commands with a wrong checksum or outside the actuators' range"] * bool(count)
+
+
+def _followed(commands: Sequence[CommandSeen], injected: Injected) -> list[str]:
+    count = sum(
+        c.plan_sequence in injected.bad_plans for c in commands if c.at_ns >= injected.started_ns
+    )
+    return [f"{count} commands followed a bad plan"] * bool(count)
+
+
+def _reaction_problems(
+    case: FaultCase, evidence: Evidence, command_ns: Nanoseconds | None,
+    stop: CommandSeen | None, rest_m: float | None, start_ns: Nanoseconds, whole: bool,
+) -> list[str]:
+    if case.reaction in (Reaction.NONE, Reaction.ENDURE):
+        if case.reaction == Reaction.NONE and stop is not None:
+            return ["the car was stopped"]
+        stood = stop is None and any(
+            s.speed < STANDING_SPEED for s in evidence.states if s.at_ns >= start_ns
+        )
+        return ["the car came to rest without a stop"] * stood
+    problems = []
+    if command_ns is None:
+        problems.append("no safe command")
+    if whole and rest_m is None:
+        problems.append("the car did not come to rest")
+    return problems
+
+
+def _distance_to_rest(states: Sequence[StateSeen], start_ns: Nanoseconds) -> float | None:
+    """Distance driven from an instant until the car stands, m; None where it does not."""
+    distance = 0.0
+    for before, state in pairwise(s for s in states if s.at_ns >= start_ns):
+        distance += 0.5 * (before.speed + state.speed) * (state.at_ns - before.at_ns) / SECOND
+        if state.speed < STANDING_SPEED:
+            return distance
+    return None
+
+
+def _since(at_ns: Nanoseconds | None, start_ns: Nanoseconds) -> float | None:
+    return None if at_ns is None else (at_ns - start_ns) / 1e6

@@ -1,0 +1,216 @@
+"""The one table of faults that are injected into the running stack.
+
+Each row says what is done, as which check or fault it must be detected, how the stack must react,
+and within which time the first safe command must be seen. docs/faults.md is made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+NODES = ("camera_ingest", "vla_inference", "safety_monitor", "controller_bridge")
+
+
+class Figure(Enum):
+    """The three figures to reach, each over all runs of its rows, and their limits in ms."""
+
+    BAD_PLAN = "bad plan"
+    DEAD_NODE = "dead or stalled node"
+    CAMERA_LOST = "camera lost"
+
+    @property
+    def limit_ms(self) -> float:
+        """Fault to first safe command, 99 % quantile."""
+        return {"bad plan": 30.0, "dead or stalled node": 150.0, "camera lost": 250.0}[self.value]
+
+
+class Reaction(Enum):
+    """What the stack must do, and with it what the first safe command is."""
+
+    REFUSE = "not followed, then stopped"
+    STOP = "stopped"
+    GATEWAY = "stopped by the vehicle"
+    NONE = "drives on"
+    ENDURE = "drives on or stops"
+
+
+SAFE_COMMAND = {
+    Reaction.REFUSE: "the first sound command after the detection, where no command in between or "
+    "later follows the bad plan; the car stays on the path approved last, and stops where it ends",
+    Reaction.STOP: "the first command of a stop: engaged, hazard lights on, demanding less "
+    "acceleration than the one before or braking, whoever stops",
+    Reaction.GATEWAY: "the first vehicle state that says that the vehicle's own gateway brakes",
+    Reaction.NONE: "none is needed: the car must go on without a stop",
+    Reaction.ENDURE: "the first command of a stop where there is one; else the car must go on",
+}
+"""What counts as the first safe command, measured where it arrives at `vla/control_command`."""
+
+
+class Start(Enum):
+    """From which moment a fault counts."""
+
+    SIGNAL = "just before the signal is sent, at a random phase of the node's work"
+    MESSAGE = "just before the first faulty message is published"
+    ORDER = "the moment from which nothing passes, at a random phase of the period"
+    ACT = "just before the first act"
+
+
+@dataclass(frozen=True)
+class FaultCase:
+    """One row. `action` and `target` are what the injector does; `limit_ms` binds the p99.
+
+    `detected_as` are patterns (as of file names) of checks, faults or events, any of which counts.
+    `runs` are those of a full campaign. `standstill`: its full runs end at rest.
+    """
+
+    name: str
+    action: str
+    target: str
+    start: Start
+    detected_as: tuple[str, ...]
+    reaction: Reaction
+    limit_ms: float
+    runs: int = 3
+    figure: Figure | None = None
+
+    @property
+    def needs_stop(self) -> bool:
+        """Whether a run that is not cut short must end at rest."""
+        return self.reaction in (Reaction.REFUSE, Reaction.STOP, Reaction.GATEWAY)
+
+
+_FRAMES_END = ("*_alive", "frames_*", "camera*", "plan_*", "light", "visibility")
+_NOTICED = {
+    "camera_ingest": _FRAMES_END,
+    "vla_inference": ("vla_inference_alive", "plan_*"),
+    "safety_monitor": ("approved_plan_*",),
+    "controller_bridge": ("command_timeout",),
+}
+_STATE = ("vehicle_state_*", "speed_sources", "ego_motion_unknown")
+
+
+def _node_rows() -> tuple[FaultCase, ...]:
+    rows = []
+    for node in NODES:
+        dead = node == "controller_bridge"
+        for action, words, runs in (("kill", "is killed", 15), ("stop", "is stopped", 15)):
+            rows.append(
+                FaultCase(
+                    f"{node} {words}", action, node, Start.SIGNAL, _NOTICED[node],
+                    Reaction.GATEWAY if dead else Reaction.STOP, Figure.DEAD_NODE.limit_ms,
+                    runs, Figure.DEAD_NODE,
+                )
+            )
+        rows.append(
+            FaultCase(
+                f"{node} pauses for 0.3 s", "pause", node, Start.SIGNAL,
+                (*_NOTICED[node], "clock"), Reaction.GATEWAY if dead else Reaction.STOP,
+                Figure.DEAD_NODE.limit_ms,
+            )
+        )
+    return tuple(rows)
+
+
+def _bad_plan(name: str, target: str, *detected_as: str) -> FaultCase:
+    return FaultCase(
+        name, "plan", target, Start.MESSAGE, detected_as or ("plan_*",), Reaction.REFUSE,
+        Figure.BAD_PLAN.limit_ms, 50, Figure.BAD_PLAN,
+    )
+
+
+def _camera(name: str, target: str, limit_ms: float, *detected_as: str) -> FaultCase:
+    names = (*detected_as, "camera_*", "frame_unusable")
+    return FaultCase(name, "camera", target, Start.MESSAGE, names, Reaction.STOP, limit_ms)
+
+
+def _state(name: str, target: str, limit_ms: float, start: Start = Start.MESSAGE) -> FaultCase:
+    return FaultCase(name, "state", target, start, _STATE, Reaction.STOP, limit_ms)
+
+
+FAULTS: tuple[FaultCase, ...] = (
+    *_node_rows(),
+    FaultCase(
+        "event_recorder is killed", "kill", "event_recorder", Start.SIGNAL, (), Reaction.NONE, 0.0
+    ),
+    _bad_plan("plan not a number", "not_finite"),
+    _bad_plan("plan stale", "stale"),
+    _bad_plan("plan from the future", "future"),
+    _bad_plan("plan jumps sideways", "sideways"),
+    _bad_plan("plan teleports", "teleport"),
+    _bad_plan("plan with a wrong checksum", "checksum"),
+    FaultCase(
+        "plan collides", "plan", "collision", Start.MESSAGE,
+        ("collision_*", "time_to_collision", "stopping_distance"), Reaction.STOP,
+        Figure.BAD_PLAN.limit_ms, 50, Figure.BAD_PLAN,
+    ),
+    FaultCase(
+        "plan numbers run back", "plan", "numbers_back", Start.MESSAGE, ("plan_order",),
+        Reaction.STOP, 1500.0,
+    ),
+    FaultCase(
+        "plans 0.4 s late", "late plan", "0.4", Start.ORDER, ("plan_*",), Reaction.STOP, 800.0
+    ),
+    FaultCase(
+        "approved plan with a wrong checksum", "approved plan", "checksum", Start.MESSAGE,
+        ("approved_plan_*",), Reaction.STOP, 250.0,
+    ),
+    FaultCase(
+        "approved plans lost", "approved plan", "lost", Start.ORDER, ("approved_plan_*",),
+        Reaction.STOP, Figure.DEAD_NODE.limit_ms,
+    ),
+    FaultCase(
+        "camera lost", "camera", "missing", Start.ORDER, ("camera_*", "frame_unusable"),
+        Reaction.STOP, Figure.CAMERA_LOST.limit_ms, 50, Figure.CAMERA_LOST,
+    ),
+    _camera("camera frozen", "frozen", 1000.0),
+    _camera("camera black", "black", 1000.0, "light"),
+    _camera("camera covered", "covered", 1000.0),
+    _camera("camera overexposed", "overexposed", 1000.0, "light"),
+    _camera("camera blurred", "blurred", 1000.0, "visibility"),
+    _state("vehicle state lost", "lost", 400.0, Start.ORDER),
+    _state("vehicle state not a number", "not_finite", 400.0),
+    _state("vehicle state with a wrong checksum", "checksum", 400.0),
+    _state("vehicle state 0.4 s late", "late", 400.0, Start.ORDER),
+    _state("vehicle state frozen, stamps fresh", "frozen", 600.0),
+    _state("speed 4 m/s too high", "speed_wrong", 400.0),
+    FaultCase(
+        "second publisher of plans", "rogue", "vla/plan", Start.MESSAGE,
+        ("plan_publishers", "plan_order"), Reaction.STOP, 1000.0,
+    ),
+    FaultCase(
+        "second publisher of approved plans", "rogue", "vla/approved_plan", Start.MESSAGE,
+        ("approved_plan_*",), Reaction.STOP, 500.0,
+    ),
+    FaultCase(
+        "second publisher of commands", "rogue", "vla/control_command", Start.MESSAGE,
+        ("command_disorder", "control_command_publishers"), Reaction.GATEWAY, 500.0,
+    ),
+    FaultCase(
+        "clock 2 s ahead", "clock", "2.0", Start.ACT, ("clock", "*_freshness", "vehicle_state_*",
+        "*_alive", "approved_plan_*"), Reaction.STOP, 400.0,
+    ),
+    FaultCase(
+        "clock 2 s back", "clock", "-2.0", Start.ACT, ("clock", "*_freshness", "vehicle_state_*",
+        "approved_plan_*"), Reaction.STOP, 400.0,
+    ),
+    FaultCase(
+        "CPU starved by 8 processes", "starve", "8", Start.ACT, (), Reaction.ENDURE, 3000.0
+    ),
+    FaultCase(
+        "parameters changed in flight", "parameters", "", Start.ACT, ("parameter_refused",),
+        Reaction.NONE, 0.0,
+    ),
+)
+
+BY_NAME = {case.name: case for case in FAULTS}
+
+
+def choose(patterns: tuple[str, ...]) -> tuple[FaultCase, ...]:
+    """Rows whose name holds any of the words; all where there are none. Raises ValueError."""
+    if not patterns:
+        return FAULTS
+    for word in patterns:
+        if not any(word in case.name for case in FAULTS):
+            raise ValueError(f"--fault {word!r}: no fault has that in its name; see docs/faults.md")
+    return tuple(case for case in FAULTS if any(word in case.name for word in patterns))
