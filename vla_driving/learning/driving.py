@@ -22,8 +22,7 @@ from vla_driving.simulation.truth import AHEAD, Truth
 from vla_driving.simulation.world import World
 from vla_driving.vla.inputs import Navigation, navigation_vector
 from vla_driving.vla.manifest import load_model
-from vla_driving.vla.runtimes.choose import open_runtime
-from vla_driving.vla.settings import RuntimeSettings
+from vla_driving.vla.runtimes.openvino import OpenVinoRuntime
 
 VEHICLE = "metadrive_sedan"
 CONTROL_S = 0.1
@@ -33,11 +32,11 @@ _PREVIEW = slice(1, 4)
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """The car and the eye that all scenes share."""
+    """The car and the eye that all scenes share; without a renderer nothing is drawn."""
 
     vehicle: VehicleParameters
     actuators: ActuatorMap
-    renderer: Renderer
+    renderer: Renderer | None
 
     def open(self, scenario: Scenario) -> World:
         """The world of a scenario; what is placed beyond the end of its route is left out.
@@ -52,13 +51,16 @@ class Setting:
         return World(scenario.replace(objects=()), self.vehicle, self.actuators, self.renderer)
 
 
-def load_setting() -> Setting:
-    """The simulated car with the pilot's virtual camera. Raises SettingsError, SimulatorError."""
+def load_setting(sees: bool = True) -> Setting:
+    """The simulated car, with the pilot's virtual camera where it `sees`.
+
+    Raises SettingsError, SimulatorError.
+    """
     folder = paths.config("vehicles")
     return Setting(
         load_vehicle(folder / f"{VEHICLE}.yaml"),
         load_actuators(folder / f"{VEHICLE}_actuators.yaml"),
-        Renderer(VIRTUAL_CAMERA),
+        Renderer(VIRTUAL_CAMERA) if sees else None,
     )
 
 
@@ -111,9 +113,8 @@ class ModelPolicy:
     """
 
     def __init__(self, folder: Path, blind: bool = False) -> None:
-        order = ("openvino/CPU", "onnxruntime/CPU")
-        settings = RuntimeSettings(order=order, threads=1, warm_up_passes=1, engine_cache="")
-        self._runtime = open_runtime(load_model(folder), settings).runtime
+        self._runtime = OpenVinoRuntime("CPU", 1)
+        self._runtime.load(load_model(folder))
         self._blind = blind
 
     def act(self, image: Image, truth: Truth) -> tuple[float, float]:

@@ -34,6 +34,8 @@ _HALF_SECOND = 5
 """Periods over which lateral jerk is averaged (UN R79 5.6.2.1.3)."""
 _ACTION_AT = 29
 """Index of the point at 3 s, where the stated action must show."""
+_LAST_S = -11
+"""Index of the point one second before the last."""
 
 
 def _derived(
@@ -163,12 +165,17 @@ def _action_speed(c: Candidates) -> FloatArray:
 
 
 def _action_heading(c: Candidates) -> FloatArray:
-    turned = c.batch.heading[:, -1]
+    """How far the plan turns against its stated turn, rad.
+
+    A bend the other way may come before it, as in a roundabout: where the plan ends in the stated
+    turn it contradicts nothing.
+    """
+    turned, at_end = c.batch.heading[:, -1], c.batch.heading[:, -1] - c.batch.heading[:, _LAST_S]
     action = c.plan.lateral_action
     if action == LateralAction.TURN_LEFT:
-        return -turned
+        return np.where(at_end > 0.0, 0.0, -turned)
     if action == LateralAction.TURN_RIGHT:
-        return turned
+        return np.where(at_end < 0.0, 0.0, turned)
     return np.zeros(len(c.batch))
 
 

@@ -51,7 +51,10 @@ def _stopping_distance(c: Candidates) -> FloatArray:
 
 
 def _headway(c: Candidates) -> FloatArray:
-    return c.near.rss_slack.astype(np.float64)
+    slack = c.near.rss_slack.astype(np.float64)
+    # A car that stands keeps no distance: who comes near it does so by himself.
+    moves = c.measured_speed > c.limits.settings.reaction.standstill_speed
+    return slack if moves else np.maximum(slack, 0.0)
 
 
 def _lead_braking(c: Candidates) -> FloatArray:

@@ -1,0 +1,466 @@
+"""False interventions: the safety monitor watches good drives and should have nothing to say.
+
+The privileged teacher plans from the simulator's truth ten times a second, as good a doer as there
+is. Its plans go through the vehicle's own monitor and controller in lock step, with radar, route,
+driver and camera health beside them as the vehicle sends them; nothing is drawn. Whatever the
+monitor does then, it does without need.
+
+A drive is good where the teacher without a monitor brings it to its end: wherever something
+happened, the same seed is driven again with every plan approved as it is, and only what that drive
+shows to have been needless counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vla_driving.assurance.sources import source_hash
+from vla_driving.contract.checksum import signed
+from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
+from vla_driving.contract.events import DriveEvent, Severity
+from vla_driving.contract.frames import CameraHealth, CameraReport, FrameStatus
+from vla_driving.contract.navigation import EngagementRequest, EngagementWish
+from vla_driving.contract.plan import ApprovedPlan, Plan, PlanSource
+from vla_driving.contract.rates import Rates
+from vla_driving.contract.scene import ObjectList
+from vla_driving.contract.settings import SettingsError
+from vla_driving.contract.supervision import Engagement, Level, SafetyState
+from vla_driving.contract.trajectory import integrate
+from vla_driving.contract.vehicle import DriverState, VehicleParameters, VehicleState
+from vla_driving.control.bridge import ControllerBridge, Inputs
+from vla_driving.control.settings import ControllerBridgeSettings
+from vla_driving.learning.drive import LOST_M, node_settings
+from vla_driving.learning.driving import Setting, load_setting, reference, steering
+from vla_driving.learning.scenes import scene
+from vla_driving.learning.teacher import Manner, plan
+from vla_driving.safety.intake import MonitorInputs
+from vla_driving.safety.monitor import SafetyMonitor
+from vla_driving.safety.settings import SafetyMonitorSettings
+from vla_driving.simulation.metadrive import PHYSICS_STEP_S, SimulatorError
+from vla_driving.simulation.scenario import Scenario
+from vla_driving.simulation.truth import Truth
+from vla_driving.simulation.world import World
+from vla_driving.vla.inputs import Navigation
+from vla_driving.vla.reasoning import lateral_action, longitudinal_action
+from vla_driving.vla.settings import VlaInferenceSettings
+
+FIRST_SEED = 20_100
+LONGEST_S = 90.0
+STUCK_S = 6.0
+"""A drive ends where the car stands this long: waiting makes minutes, but no evidence."""
+LATENCY_S = 0.08
+"""From the exposure of a frame to its plan's arrival: what the shipped model needs."""
+ENGAGE_AGAIN_S = 1.0
+_STEP_NS = nanoseconds(PHYSICS_STEP_S)
+_PLAN_EVERY = 5
+_ROUTE_EVERY = 25
+_CAMERA = "front"
+_CALM = Manner(strongest_braking=3.4, lateral_acceleration=1.4, curvature_rate=0.2)
+"""A good driver plans nothing beyond ISO 15622 and ISO 11270. The teacher takes its speed for bends
+from the lane's curvature; what it steers back to the lane needs the other half."""
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """One thing the monitor did: the level or hand-over, and the check behind it."""
+
+    seed: int
+    time_s: float
+    reaction: str
+    check: str
+    value: float
+    limit: float
+    unit: str
+    why: str
+
+
+@dataclass
+class Drive:
+    """How one drive went; `driven_s` counts the time under the stack alone."""
+
+    seed: int
+    map: str
+    ended: str = "time"
+    driven_s: float = 0.0
+    distance_m: float = 0.0
+    off_road: bool = False
+    interventions: list[Intervention] = field(default_factory=list)
+    remarks: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def good(self) -> bool:
+        """To its end, or to something that stands in the way, without contact and on the road."""
+        return self.ended in ("arrived", "stuck", "time") and not self.off_road
+
+
+class Doer:
+    """The teacher in the model's place: plans that arrive LATENCY_S after their stamp."""
+
+    def __init__(self, vehicle: VehicleParameters, validity_s: float) -> None:
+        self._vehicle = vehicle
+        self._validity_ns = nanoseconds(validity_s)
+        self._pending: deque[Plan] = deque()
+        self._sequence = 0
+
+    def look(self, truth: Truth, now_ns: Nanoseconds) -> None:
+        """Make a plan of this instant."""
+        acceleration, curvature = plan(
+            truth.speed, reference(truth), truth.objects, self._vehicle, _CALM
+        )
+        path = integrate(truth.speed, acceleration, curvature)
+        navigation = Navigation(truth.next_turn, truth.distance_to_turn, truth.speed_limit)
+        self._sequence += 1
+        made = Plan(
+            stamp_ns=now_ns, sequence=self._sequence, frame_sequence=self._sequence,
+            valid_until_ns=now_ns + self._validity_ns, model_name="teacher", model_version="1",
+            runtime="none", candidates=(path,), objects=truth.objects,
+            lane_lines=truth.lane_lines, traffic_controls=(),
+            lateral_action=lateral_action(path, truth.lane_lines, navigation),
+            longitudinal_action=longitudinal_action(path, truth.speed), reasoning="",
+            evidence=(), uncertainty=0.2, instruction_id=0, stages=(),
+        )
+        self._pending.append(signed(made))
+
+    def due(self, now_ns: Nanoseconds) -> tuple[Plan, ...]:
+        """Plans that arrive now."""
+        found = []
+        while self._pending and now_ns - self._pending[0].stamp_ns >= LATENCY_S * SECOND:
+            found.append(self._pending.popleft())
+        return tuple(found)
+
+
+class Stack:
+    """Monitor and bridge of the vehicle for one drive; unwatched, every plan is approved."""
+
+    def __init__(self, settings: Settings, vehicle: VehicleParameters, watched: bool) -> None:
+        self._vehicle = vehicle
+        self._monitor = (
+            SafetyMonitor(settings.monitor, vehicle, settings.rates, (_CAMERA,))
+            if watched else None
+        )
+        self._bridge = ControllerBridge(settings.bridge, vehicle, settings.rates)
+        self.approved: ApprovedPlan | None = None
+        self.safety: SafetyState | None = None
+
+    def step(self, inputs: MonitorInputs, now_ns: Nanoseconds) -> tuple[DriveEvent, ...]:
+        """One step of the monitor; what it says is kept in `approved` and `safety`."""
+        if self._monitor is None:
+            for made in inputs.plans:
+                self.approved = self._as_it_is(made)
+            return ()
+        out = self._monitor.step(inputs, now_ns)
+        self.approved = out.approved or self.approved
+        self.safety = out.safety_state or self.safety
+        return out.events
+
+    def drive(self, world: World, state: VehicleState, now_ns: Nanoseconds) -> None:
+        """Two steps of the bridge, and one of physics under the newer command."""
+        for at_ns in (now_ns, now_ns + _STEP_NS // 2):
+            outcome = self._bridge.step(Inputs(self.approved, state), at_ns)
+        world.step(outcome.command, PHYSICS_STEP_S)
+
+    def stand_by(self, state: VehicleState, now_ns: Nanoseconds) -> None:
+        """Let the bridge see what goes on while somebody else drives."""
+        self._bridge.step(Inputs(self.approved, state), now_ns)
+
+    @property
+    def drives(self) -> bool:
+        """Whether the car is the stack's."""
+        if self._monitor is None:
+            return self.approved is not None
+        return self.approved is not None and self.approved.engaged
+
+    def _as_it_is(self, made: Plan) -> ApprovedPlan:
+        approved = ApprovedPlan(
+            stamp_ns=made.stamp_ns, sequence=made.sequence, plan_sequence=made.sequence,
+            frame_stamp_ns=made.stamp_ns, valid_until_ns=made.valid_until_ns,
+            source=PlanSource.MODEL, engaged=True, hold=False, hazard_lights=False,
+            speed_cap=self._vehicle.max_speed, trajectory=made.candidates[0],
+        )
+        return signed(approved)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of the nodes that take part, as shipped."""
+
+    monitor: SafetyMonitorSettings
+    bridge: ControllerBridgeSettings
+    rates: Rates
+    plan_validity_s: float
+
+
+def shipped_settings() -> Settings:
+    """From config/stack.yaml. Raises SettingsError."""
+    return Settings(
+        node_settings(SafetyMonitorSettings, "safety_monitor"),
+        node_settings(ControllerBridgeSettings, "controller_bridge"),
+        node_settings(Rates, "/**", "rates"),
+        node_settings(VlaInferenceSettings, "vla_inference").plan_validity,
+    )
+
+
+def drive(setting: Setting, settings: Settings, seed: int, watched: bool) -> Drive:
+    """One scene from start to goal, failure or LONGEST_S. Raises SimulatorError."""
+    scenario = in_time(scene(seed))
+    with setting.open(scenario) as world:
+        return _Run(world, settings, Drive(seed, scenario.map), watched).to_the_end()
+
+
+def in_time(scenario: Scenario) -> Scenario:
+    """The scene with people who step out while a good driver can still stop for them calmly.
+
+    One who steps out later makes an emergency, in which an intervention is not false.
+    """
+    speed = scenario.speed_limit
+    calm_m = speed * _CALM.time_gap_s + speed**2 / (2.0 * _CALM.deceleration) + _CALM.standstill_gap
+    things = (
+        dataclasses.replace(thing, trigger_distance=max(thing.trigger_distance, calm_m))
+        for thing in scenario.objects
+    )
+    return scenario.replace(objects=tuple(things))
+
+
+class _Run:
+    """The loop of one drive: sensors, doer, monitor, bridge, car."""
+
+    def __init__(self, world: World, settings: Settings, result: Drive, watched: bool) -> None:
+        self._world = world
+        self._result = result
+        self._doer = Doer(world.vehicle, settings.plan_validity_s)
+        self._stack = Stack(settings, world.vehicle, watched)
+        self._now_ns: Nanoseconds = 1000 * SECOND
+        self._tick = 0
+        self._truth = world.truth()
+        self._still_s = 0.0
+        self._before = (Engagement.DISABLED, Level.NOMINAL)
+        self._asked_ns: Nanoseconds = 0
+
+    def to_the_end(self) -> Drive:
+        """Drive until it ends."""
+        while self._world.time_s < LONGEST_S:
+            self._advance()
+            ended = self._ended()
+            if ended:
+                self._result.ended = ended
+                break
+        self._result.distance_m = self._truth.distance
+        return self._result
+
+    def _advance(self) -> None:
+        world, now_ns = self._world, self._now_ns
+        state = world.vehicle_state(now_ns)
+        events = self._stack.step(self._inputs(state), now_ns)
+        self._note(events)
+        if self._stack.drives:
+            self._stack.drive(world, state, now_ns)
+            self._result.driven_s += PHYSICS_STEP_S
+        else:
+            self._by_hand(state)
+        self._tick += 1
+        self._now_ns += _STEP_NS
+
+    def _inputs(self, state: VehicleState) -> MonitorInputs:
+        world, now_ns, tick = self._world, self._now_ns, self._tick
+        count = tick // _PLAN_EVERY
+        inputs = MonitorInputs(
+            vehicle_states=(state,), plans=self._doer.due(now_ns), requests=self._requests()
+        )
+        if tick % _ROUTE_EVERY == 0:
+            inputs = dataclasses.replace(inputs, routes=(world.route(now_ns),))
+        if tick % _PLAN_EVERY == 2:
+            radar = ObjectList(now_ns, count, "radar", world.radar())
+            inputs = dataclasses.replace(inputs, objects=(radar,))
+        if tick % _PLAN_EVERY == 0:
+            self._truth = world.truth()
+            self._doer.look(self._truth, now_ns)
+            frame = CameraReport("front", now_ns, FrameStatus.OK, 0.0, 0.0)
+            inputs = dataclasses.replace(
+                inputs, frames=(signed(CameraHealth(now_ns, count, "teacher/1", (frame,))),),
+                driver_states=(DriverState(now_ns, True, True, True, 0.0, 0.0),),
+            )
+        return inputs
+
+    def _requests(self) -> tuple[EngagementRequest, ...]:
+        """The driver engages as soon as that is possible, and again after a stop."""
+        safety = self._stack.safety
+        waits = (Engagement.DISABLED, Engagement.STOPPED)
+        if safety is None or safety.engagement not in waits or not safety.ready:
+            return ()
+        if self._now_ns - self._asked_ns < ENGAGE_AGAIN_S * SECOND:
+            return ()
+        self._asked_ns = self._now_ns
+        return (signed(EngagementRequest(self._now_ns, EngagementWish.ENGAGE, "cockpit")),)
+
+    def _by_hand(self, state: VehicleState) -> None:
+        """Until the stack has the car, the teacher drives it as a person would."""
+        bend, demand = plan(
+            self._truth.speed, reference(self._truth), self._truth.objects, self._world.vehicle,
+            _CALM,
+        )[::-1]
+        angle = steering(float(bend[1]), self._world.vehicle)
+        self._stack.stand_by(state, self._now_ns)
+        self._world.drive(angle, float(demand[1]), PHYSICS_STEP_S)
+
+    def _ended(self) -> str:
+        truth = self._truth
+        self._result.off_road |= truth.off_road
+        self._still_s = self._still_s + PHYSICS_STEP_S if truth.speed < 0.1 else 0.0
+        if truth.arrived:
+            return "arrived"
+        if truth.collisions:
+            return "collision"
+        if abs(truth.lane_offset) > LOST_M:
+            return "lost"
+        return "stuck" if self._still_s > STUCK_S else ""
+
+    # What the monitor does.
+
+    def _note(self, events: Iterable[DriveEvent]) -> None:
+        safety = self._stack.safety
+        if safety is None:
+            return
+        before, self._before = self._before, (safety.engagement, safety.level)
+        drove = before[0] not in (Engagement.DISABLED, Engagement.PRE_ENABLED)
+        if drove:
+            bad = (e for e in events if e.severity >= Severity.WARNING)
+            self._result.remarks.update(e.name for e in bad if e.name not in _CHANGES)
+        reaction = _reaction(before, self._before)
+        if reaction:
+            self._result.interventions.append(
+                _intervention(self._result.seed, self._world.time_s, reaction, safety)
+            )
+
+
+_CHANGES = ("engagement", "level")
+_State = tuple[Engagement, Level]
+
+
+def _reaction(before: _State, after: _State) -> str:
+    """What the monitor has just begun to do, or nothing."""
+    if before[0] in (Engagement.DISABLED, Engagement.PRE_ENABLED):
+        return ""
+    if after[0] == Engagement.SOFT_DISABLING and before[0] != after[0]:
+        return "HAND_OVER"
+    stands = Level.STOPPED in (before[1], after[1])
+    return after[1].name if after[1] > before[1] and not stands else ""
+
+
+def _intervention(
+    seed: int, time_s: float, reaction: str, safety: SafetyState
+) -> Intervention:
+    asking = [c for c in safety.checks if c.reaction > Level.NOMINAL]
+    named = [c for c in asking if c.detail and c.detail in safety.alert_text]
+    worst = max(named or asking, key=lambda c: c.reaction, default=None)
+    if worst is None:
+        return Intervention(seed, time_s, reaction, "", 0.0, 0.0, "", safety.alert_text)
+    return Intervention(
+        seed, time_s, reaction, worst.name, worst.value, worst.limit, worst.unit,
+        safety.alert_text,
+    )
+
+
+@dataclass
+class Result:
+    """All drives so far."""
+
+    good: list[Drive] = field(default_factory=list)
+    set_aside: list[tuple[Drive, str]] = field(default_factory=list)
+
+    @property
+    def good_minutes(self) -> float:
+        """Driven by the stack in good drives."""
+        return sum(d.driven_s for d in self.good) / 60.0
+
+    @property
+    def interventions(self) -> list[Intervention]:
+        """The false ones."""
+        return [i for d in self.good for i in d.interventions]
+
+    def report(self, seconds: float) -> dict[str, Any]:
+        """What is written as JSON."""
+        remarks: Counter[str] = sum((d.remarks for d in self.good), Counter())
+        return {
+            "source_hash": source_hash(),
+            "false_interventions": len(self.interventions),
+            "good_minutes": round(self.good_minutes, 2),
+            "good_drives": len(self.good),
+            "good_km": round(sum(d.distance_m for d in self.good) / 1000.0, 2),
+            "seeds": [d.seed for d in self.good],
+            "by_check": dict(Counter(i.check for i in self.interventions).most_common()),
+            "interventions": [dataclasses.asdict(i) for i in self.interventions],
+            "checks_that_spoke_without_a_reaction": dict(remarks.most_common()),
+            "set_aside": [
+                {"seed": d.seed, "map": d.map, "ended": d.ended, "teacher_alone": alone,
+                 "interventions": [dataclasses.asdict(i) for i in d.interventions]}
+                for d, alone in self.set_aside
+            ],
+            "seconds": round(seconds, 1),
+        }
+
+
+def measure(
+    setting: Setting, settings: Settings, seeds: Iterable[int], minutes: float,
+    say: Callable[[str], None] = print,
+) -> Result:
+    """Drive seeds until there are so many good minutes. Raises SimulatorError."""
+    result, began = Result(), time.monotonic()
+    for seed in seeds:
+        if result.good_minutes >= minutes:
+            break
+        watched = drive(setting, settings, seed, watched=True)
+        alone = watched
+        if watched.interventions or not watched.good:
+            alone = drive(setting, settings, seed, watched=False)
+        if alone.good:
+            result.good.append(watched)
+        else:
+            result.set_aside.append((watched, alone.ended if not alone.off_road else "off road"))
+        for found in watched.interventions:
+            kind = "false" if alone.good else "set aside"
+            say(f"  {kind}: {found.time_s:.1f} s {found.reaction}: {found.why}")
+        pace = 60.0 * result.good_minutes / max(time.monotonic() - began, 1e-9)
+        say(f"seed {seed} ({watched.map}): {watched.ended} after {watched.driven_s:.0f} s;"
+            f" {result.good_minutes:.1f} of {minutes:g} minutes good,"
+            f" {len(result.interventions)} false interventions, {pace:.1f} times real time")
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; 0 where the monitor kept quiet."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=60.0, help="good minutes to drive")
+    parser.add_argument("--first", type=int, default=FIRST_SEED, help="first seed")
+    parser.add_argument("--drives", type=int, help="at most so many seeds")
+    parser.add_argument("--out", type=Path, default=Path("out/safety/good_drives.json"))
+    options = parser.parse_args(arguments)
+    seeds: Iterable[int] = itertools.count(options.first)
+    if options.drives is not None:
+        seeds = range(options.first, options.first + options.drives)
+    began = time.monotonic()
+    try:
+        setting, settings = load_setting(sees=False), shipped_settings()
+        result = measure(setting, settings, seeds, options.minutes)
+    except (SettingsError, SimulatorError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    report = result.report(time.monotonic() - began)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(f"{report['good_minutes']} good minutes, {report['false_interventions']} false"
+          f" interventions {report['by_check'] or ''}; wrote {options.out}")
+    return 1 if result.interventions else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
