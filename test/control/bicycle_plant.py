@@ -163,6 +163,7 @@ class Loop:
     latency_s: float = 0.12
     now_ns: int = 1_000 * SECOND
     plans_come: bool = True
+    publishers: int = 1
     states_come: bool = True
     plan_changes: dict[str, object] = field(default_factory=dict)
     state_changes: dict[str, object] = field(default_factory=dict)
@@ -194,7 +195,7 @@ class Loop:
             self._plan = self.spoil(
                 approved(trajectory, stamp_ns, self.now_ns, self.tick, **self.plan_changes)
             )
-        outcome = self.bridge.step(Inputs(self._plan, self._state), self.now_ns)
+        outcome = self.bridge.step(Inputs(self._plan, self._state, self.publishers), self.now_ns)
         command = outcome.command
         if not command.engaged:  # the driver keeps wheel and speed
             command = replace(command, steering_angle=self.car.angle, acceleration=0.0)

@@ -94,6 +94,23 @@ def test_when_the_state_ends_it_stops_by_the_last_path_alone() -> None:
     assert np.abs(loop.offsets()).max() < 0.5, "it follows the bend while it brakes"
 
 
+def test_a_second_publisher_of_approved_plans_stops_the_car_by_the_last_good_path() -> None:
+    loop = driving(BEND)
+    loop.publishers = 2
+    loop.run(0.02)
+    assert sources(loop)[-1] == CommandSource.STOP
+    assert events(loop)[0] == "approved_plan_publishers"
+    followed = loop.bridge._plans.plan
+    # Whatever comes now may be anybody's.
+    loop.plan_changes = {"speed_cap": 1.0}
+    last = loop.run(10.0)
+    assert loop.bridge._plans.plan is followed
+    assert last.command.hold and loop.car.speed == 0.0
+    assert np.abs(loop.offsets()).max() < 0.3
+    loop.publishers, loop.plan_changes = 1, {}
+    assert loop.run(0.3).command.source == CommandSource.PLAN
+
+
 def test_a_short_interruption_is_bridged() -> None:
     loop = driving()
     loop.plans_come = False

@@ -170,12 +170,23 @@ def test_nobody_changes_limits_while_the_car_drives(drive: tuple[Rig, Stack]) ->
     rig, _ = drive
     client = rig.node.create_client(SetParameters, "safety_monitor/set_parameters")
     rig.wait("the parameter service", client.service_is_ready)
-    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=5.0)
-    request = SetParameters.Request(parameters=[Parameter(name="plan.max_shift", value=value)])
-    future = client.call_async(request)
-    rig.wait("an answer", future.done)
-    result = future.result().results[0]
-    assert not result.successful and "read-only" in result.reason
+    for name, value, words in (
+        (
+            "plan.max_shift",
+            ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=5.0), "read-only",
+        ),
+        (
+            "use_sim_time",
+            ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True),
+            "no parameter changes while the node runs",
+        ),
+    ):
+        request = SetParameters.Request(parameters=[Parameter(name=name, value=value)])
+        future = client.call_async(request)
+        rig.wait("an answer", future.done)
+        result = future.result().results[0]
+        assert not result.successful and words in result.reason
+        rig.event("parameter_refused", name)
 
 
 def test_it_ends_when_asked_and_leaves_nothing_behind(

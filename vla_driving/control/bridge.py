@@ -29,10 +29,14 @@ from vla_driving.control.tracking import LateralTracker
 
 @dataclass(frozen=True)
 class Inputs:
-    """The newest message of each topic, None where none has come; repeats are not read twice."""
+    """The newest message of each topic, None where none has come; repeats are not read twice.
+
+    `publishers` is how many speak on the topic of approved plans.
+    """
 
     approved_plan: ApprovedPlan | None
     vehicle_state: VehicleState | None
+    publishers: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class ControllerBridge:
     def step(self, inputs: Inputs, now_ns: Nanoseconds) -> Outcome:
         """The command for now: always one, and never an exception."""
         elapsed_s = self._elapsed(now_ns)
+        self._plans.publishers = inputs.publishers
         new_plan = self._plans.take(inputs.approved_plan, now_ns)
         if self._states.take(inputs.vehicle_state, now_ns) and self._states.state is not None:
             self._motion.add(self._states.state)

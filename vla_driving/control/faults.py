@@ -18,6 +18,7 @@ REACTIONS: dict[str, Reaction] = {
     "approved_plan_invalid": Reaction(Severity.WARNING, _REFUSED),
     "approved_plan_out_of_order": Reaction(Severity.WARNING, _REFUSED),
     "approved_plan_refused": Reaction(Severity.ERROR, _STOPS),
+    "approved_plan_publishers": Reaction(Severity.CRITICAL, _STOPS),
     "approved_plan_expired": Reaction(Severity.ERROR, _STOPS),
     "approved_plan_silent": Reaction(Severity.ERROR, _STOPS),
     "vehicle_state_missing": Reaction(Severity.INFO, "stands by"),

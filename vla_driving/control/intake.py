@@ -50,11 +50,14 @@ class PlanIntake:
         self._seen: tuple[int, Nanoseconds] | None = None
         self._order: int | None = None
         self._heard_ns: Nanoseconds = 0
+        self.publishers = 1
 
     def take(self, plan: ApprovedPlan | None, now_ns: Nanoseconds) -> bool:
         """Look at the newest message; True where it is new and good."""
         if plan is None or (plan.sequence, plan.stamp_ns) == self._seen:
             return False
+        if self.publishers > 1:
+            return False  # nobody knows which of them is the safety monitor
         self._seen = (plan.sequence, plan.stamp_ns)
         self._heard_ns = now_ns
         self.refusal = self._check(plan, now_ns)
@@ -73,6 +76,9 @@ class PlanIntake:
         """Why no plan can be followed now, or None where one can."""
         if self.plan is None:
             return make_fault("approved_plan_missing", 0.0, 1.0, "messages", "no approved plan yet")
+        if self.publishers > 1:
+            detail = "more than one speaks"
+            return make_fault("approved_plan_publishers", self.publishers, 1.0, "nodes", detail)
         if now_ns > self.plan.valid_until_ns:
             late = age_s(self.plan.valid_until_ns, now_ns)
             detail = "approved plan out of date by"

@@ -11,6 +11,9 @@ from vla_driving.control.settings import ControllerBridgeSettings
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
 
+PUBLISHERS_HZ = 10.0
+"""How often the publishers of approved plans are counted: one of them is right, no more."""
+
 
 class ControllerBridgeNode(StackNode):
     """One command every step, whatever comes or stops coming."""
@@ -26,10 +29,12 @@ class ControllerBridgeNode(StackNode):
         self._plan: ApprovedPlan | None = None
         self._state: VehicleState | None = None
         self._tracking: Tracking | None = None
+        self._speakers = 1
         self.speak("vla/control_command")
         self.listen("vla/approved_plan", ApprovedPlan, self._take_plan)
         self.listen("vehicle/state", VehicleState, self._take_state)
         self.every(rates.command, self._step)
+        self.every(PUBLISHERS_HZ, self._count_speakers)
 
     def diagnose(self) -> dict[str, str]:
         """How well the plan is kept."""
@@ -46,8 +51,12 @@ class ControllerBridgeNode(StackNode):
     def _take_state(self, state: VehicleState) -> None:
         self._state = state
 
+    def _count_speakers(self) -> None:
+        self._speakers = self.count_publishers("vla/approved_plan")
+
     def _step(self) -> None:
-        outcome = self._core.step(Inputs(self._plan, self._state), self.now_ns())
+        inputs = Inputs(self._plan, self._state, self._speakers)
+        outcome = self._core.step(inputs, self.now_ns())
         self.send("vla/control_command", outcome.command)
         self._tracking = outcome.tracking
         for event in outcome.events:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.timer import Timer
 from std_msgs.msg import Header
 
@@ -32,6 +34,8 @@ LONGEST_TURN_S = 0.5
 """A main loop that takes longer to come round counts as hung: no plan is valid for longer."""
 REPEAT_EVENT_AFTER_S = 1.0
 RECORDER_DEPTH = 100
+MOST_REFUSALS = 8
+MOST_CHARACTERS = 120
 
 
 class StackNode(LifecycleNode, ABC):
@@ -76,6 +80,8 @@ class StackNode(LifecycleNode, ABC):
                 message_type(BY_NAME[topic].type), topic, profile(BY_NAME[topic].delivery)
             )
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=self._steady)
+        self.add_pre_set_parameters_callback(self._tell_parameters)
+        self.add_on_set_parameters_callback(_refuse_parameters)
 
     # What a subclass fills.
 
@@ -310,6 +316,21 @@ class StackNode(LifecycleNode, ABC):
             self.destroy_lifecycle_publisher(self._writers.pop(name))
         self._readers, self._timers_when_active, self.inputs = [], [], {}
 
+    # Parameters.
+
+    def _tell_parameters(self, wanted: list[Parameter]) -> list[Parameter]:
+        """Nothing changes in flight: read-only refuses most, `_refuse_parameters` the rest."""
+        for parameter in wanted[:MOST_REFUSALS]:
+            self.tell(
+                DriveEvent(
+                    self.now_ns(), Severity.WARNING, self.NAME, "parameter_refused",
+                    parameter.name[:MOST_CHARACTERS], 0.0, 0.0, "",
+                    f"parameter {parameter.name[:MOST_CHARACTERS]} keeps its value: "
+                    "none changes while the node runs; set it in config/stack.yaml and start anew",
+                )
+            )
+        return wanted
+
     # Diagnostics.
 
     def _steady_ns(self) -> Nanoseconds:
@@ -348,6 +369,11 @@ class StackNode(LifecycleNode, ABC):
 
 _LASTING = ("vla/event", "vla/heartbeat", "diagnostics")
 """Topics of a node from its first to its last breath."""
+
+def _refuse_parameters(wanted: list[Parameter]) -> SetParametersResult:
+    """For what is not read-only by itself: use_sim_time would change the clock in flight."""
+    return SetParametersResult(successful=False, reason="no parameter changes while the node runs")
+
 
 _DIAGNOSTIC_LEVEL = {
     Severity.INFO: DiagnosticStatus.OK,
