@@ -1,7 +1,7 @@
 # Each target sets up what it needs and skips what is done: scripts/bootstrap.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs train faults setup clean
+.PHONY: help demo test lint docs train faults bench setup clean
 RUN := scripts/in_env.sh
 
 help: ## Say what there is
@@ -30,6 +30,10 @@ train: ## Train and export the shipped model anew
 faults: ## Inject every fault into the running stack for about 40 minutes; writes out/faults.json
 	@scripts/bootstrap.sh demo
 	@$(RUN) vla-driving faults
+
+bench: ## Measure speed on this machine for about 15 minutes; writes out/bench.json
+	@scripts/bootstrap.sh demo
+	@$(RUN) vla-driving bench
 
 setup: ## Set up for make demo, run nothing
 	@scripts/bootstrap.sh demo

@@ -37,8 +37,8 @@ def test_pose_beside_an_arc(
     path = arc(speed, curvature)
     s = share * path.length
     heading = curvature * s
-    if abs(heading) > 2.5:
-        return  # beyond, the circle closes on itself and nearest is ambiguous
+    if abs(heading) > 2.5 or abs(curvature) * path.length > 5.0:
+        return  # where the circle closes on itself, nearest is ambiguous
     if abs(curvature) < 1e-9:
         x, y = s, 0.0
     else:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from rclpy.serialization import serialize_message
-from sensor_msgs.msg import Image
-
-from vla_driving import paths
 from vla_driving.bench.figures import Show
-from vla_driving.bringup.parameters import merged
+from vla_driving.bench.recorded import DriveWriter, settings_of
 from vla_driving.camera.warp import Warp
 from vla_driving.contract.cameras import Camera, load_camera
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
 from vla_driving.contract.frames import CameraFrame, FrameSet, FrameStatus
-from vla_driving.contract.messages import byte_array, set_stamp, to_message
 from vla_driving.contract.plan import ApprovedPlan, PlanSource
 from vla_driving.contract.scene import MAX_OBJECTS, ObjectList
-from vla_driving.contract.settings import from_mapping
-from vla_driving.contract.topics import BY_NAME, camera_topic
 from vla_driving.contract.vehicle import DriverState, VehicleState, load_vehicle
 from vla_driving.control.bridge import ControllerBridge, Inputs
 from vla_driving.control.settings import ControllerBridgeSettings
 from vla_driving.nodes.parameters import StackSettings, named_file, named_model
-from vla_driving.recording.bag_writer import BagWriter
-from vla_driving.recording.settings import EventRecorderSettings
 from vla_driving.simulation.actuators import load_actuators
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S
 from vla_driving.simulation.renderer import Renderer
@@ -42,15 +32,6 @@ FRAME_RATE_HZ = 20.0
 SCENARIO = "demo"
 RUN_UP_S = 8.0
 """Driven before the recording begins: from standstill to the speed of the road."""
-T = TypeVar("T")
-
-
-def settings_of(cls: type[T], node: str) -> T:
-    """Settings of a node as config/stack.yaml ships them. Raises SettingsError."""
-    path = paths.config("stack.yaml")
-    values = merged([path], node, {})
-    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    return from_mapping(cls, {k: v for k, v in values.items() if k in names}, str(path))
 
 
 def record(folder: Path, duration_s: float, show: Show) -> None:
@@ -65,7 +46,7 @@ def record(folder: Path, duration_s: float, show: Show) -> None:
     vehicle = load_vehicle(vehicle_file)
     actuators = load_actuators(vehicle_file.with_name(f"{vehicle_file.stem}_actuators.yaml"))
     scenario = load_scenario(named_file(SCENARIO, "scenarios"))
-    writer = _Writer(folder, camera)
+    writer = DriveWriter(folder, camera)
     try:
         with World(scenario, vehicle, actuators, Renderer(camera)) as world:
             driver = _Driver(stack, camera, vehicle_file)
@@ -75,7 +56,7 @@ def record(folder: Path, duration_s: float, show: Show) -> None:
 
 
 def _drive(
-    world: World, driver: _Driver, writer: _Writer, stack: StackSettings, duration_s: float,
+    world: World, driver: _Driver, writer: DriveWriter, stack: StackSettings, duration_s: float,
     show: Show,
 ) -> None:
     step_ns, rates, frames = nanoseconds(PHYSICS_STEP_S), stack.rates, 0
@@ -149,29 +130,3 @@ class _Driver:
     def drive(self, world: World, state: VehicleState, now_ns: Nanoseconds) -> None:
         outcome = self._bridge.step(Inputs(self._approved, state), now_ns)
         world.step(outcome.command, PHYSICS_STEP_S)
-
-
-class _Writer:
-    """Contract objects into a bag, at the time of their own stamp."""
-
-    def __init__(self, folder: Path, camera: Camera) -> None:
-        settings = settings_of(EventRecorderSettings, "event_recorder")
-        self._bag = BagWriter(folder, settings)
-        self._image_topic = camera_topic("camera/{camera}/image", camera.name)
-
-    def put(self, topic: str, value: Any) -> None:
-        self._write(topic, BY_NAME[topic].type, to_message(value), value.stamp_ns)
-
-    def put_image(self, pixels: Any, stamp_ns: Nanoseconds) -> None:
-        image = Image(
-            height=pixels.shape[0], width=pixels.shape[1], encoding="rgb8",
-            step=pixels.shape[1] * 3, data=byte_array(pixels),
-        )
-        set_stamp(image.header.stamp, stamp_ns)
-        self._write(self._image_topic, "sensor_msgs/msg/Image", image, stamp_ns)
-
-    def _write(self, topic: str, kind: str, message: Any, stamp_ns: Nanoseconds) -> None:
-        self._bag.write(f"/{topic}", kind, serialize_message(message), stamp_ns, stamp_ns)
-
-    def close(self) -> None:
-        self._bag.close()

@@ -55,10 +55,9 @@ def integrate(
     """
     a = np.asarray(acceleration, np.float64)
     kappa = np.asarray(curvature, np.float64)
-    v = np.empty(POINTS + 1)
-    v[0] = max(0.0, speed)
-    for k in range(POINTS):
-        v[k + 1] = max(0.0, v[k] + a[k] * PERIOD_S)
+    # v[k + 1] = max(0, v[k] + a[k] dt), as the free speed above the lowest it would have sunk to.
+    free = np.cumsum(np.concatenate(([max(0.0, speed)], a * PERIOD_S)))
+    v = free - np.minimum(np.minimum.accumulate(free), 0.0)
     step = 0.5 * (v[1:] + v[:-1]) * PERIOD_S
     turn = kappa * step
     heading = np.cumsum(turn)

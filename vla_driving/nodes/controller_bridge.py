@@ -16,7 +16,10 @@ PUBLISHERS_HZ = 10.0
 
 
 class ControllerBridgeNode(StackNode):
-    """One command every step, whatever comes or stops coming."""
+    """One command every step, whatever comes or stops coming, and one at once for newer frames.
+
+    The steps in between keep their own rate: no two commands are further apart for it.
+    """
 
     NAME: ClassVar[str] = "controller_bridge"
     SETTINGS: ClassVar[type] = ControllerBridgeSettings
@@ -46,7 +49,9 @@ class ControllerBridgeNode(StackNode):
         }
 
     def _take_plan(self, plan: ApprovedPlan) -> None:
-        self._plan = plan
+        before, self._plan = self._plan, plan
+        if before is None or plan.frame_stamp_ns > before.frame_stamp_ns:
+            self._step()
 
     def _take_state(self, state: VehicleState) -> None:
         self._state = state

@@ -196,9 +196,9 @@ class StackNode(LifecycleNode, ABC):
 
         return callback
 
-    def every(self, rate_hz: float, step: Callable[[], None]) -> None:
-        """Call `step` at a steady rate while active; its duration is kept for diagnostics."""
-        self._timers_when_active.append((1.0 / rate_hz, self.timed(step)))
+    def every(self, rate_hz: float, step: Callable[[], None], counted: bool = True) -> None:
+        """Call `step` at a steady rate while active; `counted` durations go to diagnostics."""
+        self._timers_when_active.append((1.0 / rate_hz, self.timed(step) if counted else step))
 
     def timed(self, step: Callable[..., None]) -> Callable[..., None]:
         """`step` with its duration kept for diagnostics."""

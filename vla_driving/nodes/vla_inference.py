@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, ClassVar
 
+from vla_driving.contract.clock import Nanoseconds, nanoseconds
 from vla_driving.contract.frames import FrameSet
 from vla_driving.contract.navigation import Route
 from vla_driving.contract.vehicle import VehicleState
@@ -36,7 +37,9 @@ class VlaInference(StackNode):
         self.speak("vla/plan")
         self.listen("vehicle/state", VehicleState, self._take_state)
         self.listen("vla/route", Route, self._take_route)
-        self.listen("vla/frames", FrameSet, self.timed(self._step))
+        self.listen("vla/frames", FrameSet, self.timed(self._answer))
+        self._frames_due_ns: Nanoseconds | None = None
+        self.every(self.stack.rates.frames, self._watch, counted=False)
         self.get_logger().info(f"model {model.manifest.title} on {self._chosen.name}")
 
     def release(self) -> None:
@@ -63,7 +66,19 @@ class VlaInference(StackNode):
     def _take_route(self, route: Route) -> None:
         self._route = route
 
-    def _step(self, frames: FrameSet) -> None:
+    def _answer(self, frames: FrameSet) -> None:
+        self._frames_due_ns = self._steady_ns() + nanoseconds(self.settings.max_frame_age)
+        self._step(frames)
+
+    def _watch(self) -> None:
+        """Have the core say that frames do not come: nothing else would step it then."""
+        now_ns = self._steady_ns()
+        if self._frames_due_ns is None:
+            self._frames_due_ns = now_ns + nanoseconds(FIRST_FRAMES_S)
+        if now_ns > self._frames_due_ns:
+            self._step(None)
+
+    def _step(self, frames: FrameSet | None) -> None:
         states, self._states = tuple(self._states), []
         outputs = self._core.step(ActorInputs(frames, states, self._route), self.now_ns())
         self._counters = outputs.counters
@@ -74,6 +89,8 @@ class VlaInference(StackNode):
 
 
 STATES_BETWEEN_FRAMES = 100
+FIRST_FRAMES_S = 3.0
+"""From activation: camera_ingest is activated later and cameras need a moment."""
 NODE_CLASS = VlaInference
 
 
