@@ -34,7 +34,7 @@ from vla_driving.contract.plan import ApprovedPlan, Plan, PlanSource
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.settings import SettingsError
-from vla_driving.contract.supervision import Engagement, Level, SafetyState
+from vla_driving.contract.supervision import Engagement, Heartbeat, Level, SafetyState
 from vla_driving.contract.trajectory import integrate
 from vla_driving.contract.vehicle import DriverState, VehicleParameters, VehicleState
 from vla_driving.control.bridge import ControllerBridge, Inputs
@@ -43,6 +43,7 @@ from vla_driving.learning.drive import LOST_M, node_settings
 from vla_driving.learning.driving import Setting, load_setting, reference, steering
 from vla_driving.learning.scenes import scene
 from vla_driving.learning.teacher import Manner, plan
+from vla_driving.safety import heartbeats
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import SafetyMonitor
 from vla_driving.safety.settings import SafetyMonitorSettings
@@ -274,20 +275,23 @@ class _Run:
         world, now_ns, tick = self._world, self._now_ns, self._tick
         count = tick // _PLAN_EVERY
         inputs = MonitorInputs(
-            vehicle_states=(state,), plans=self._doer.due(now_ns), requests=self._requests()
+            vehicle_states=(state,), plans=self._doer.due(now_ns), requests=self._requests(),
+            heartbeats=tuple(Heartbeat(now_ns, node) for node in heartbeats.NODES),
         )
         if tick % _ROUTE_EVERY == 0:
-            inputs = dataclasses.replace(inputs, routes=(world.route(now_ns),))
+            route = dataclasses.replace(world.route(now_ns), sequence=tick // _ROUTE_EVERY)
+            inputs = dataclasses.replace(inputs, routes=(signed(route),))
         if tick % _PLAN_EVERY == 2:
             radar = ObjectList(now_ns, count, "radar", world.radar())
-            inputs = dataclasses.replace(inputs, objects=(radar,))
+            inputs = dataclasses.replace(inputs, objects=(signed(radar),))
         if tick % _PLAN_EVERY == 0:
             self._truth = world.truth()
             self._doer.look(self._truth, now_ns)
-            frame = CameraReport("front", now_ns, FrameStatus.OK, 0.0, 0.0)
+            camera = CameraReport(_CAMERA, now_ns, FrameStatus.OK, 0.0, 0.0)
+            driver = DriverState(now_ns, True, True, True, 0.0, 0.0, sequence=count)
             inputs = dataclasses.replace(
-                inputs, frames=(signed(CameraHealth(now_ns, count, "teacher/1", (frame,))),),
-                driver_states=(DriverState(now_ns, True, True, True, 0.0, 0.0),),
+                inputs, driver_states=(signed(driver),),
+                frames=(signed(CameraHealth(now_ns, count, "teacher/1", (camera,))),),
             )
         return inputs
 
@@ -348,12 +352,14 @@ _State = tuple[Engagement, Level]
 
 def _reaction(before: _State, after: _State) -> str:
     """What the monitor has just begun to do, or nothing."""
-    if before[0] in (Engagement.DISABLED, Engagement.PRE_ENABLED):
+    idle = (Engagement.DISABLED, Engagement.PRE_ENABLED)
+    if after[0] in idle:
         return ""
     if after[0] == Engagement.SOFT_DISABLING and before[0] != after[0]:
         return "HAND_OVER"
-    stands = Level.STOPPED in (before[1], after[1])
-    return after[1].name if after[1] > before[1] and not stands else ""
+    level = Level.NOMINAL if before[0] in idle else before[1]
+    stands = Level.STOPPED in (level, after[1])
+    return after[1].name if after[1] > level and not stands else ""
 
 
 def _intervention(
