@@ -1,5 +1,6 @@
 """The simulated car on a straight road: actuators, reports and truth."""
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -25,26 +26,30 @@ def straight() -> Iterator[World]:
         yield made
 
 
-def obey(made: World, seconds: float, start: int, **values: object) -> None:
+NUMBERS = itertools.count()
+"""Of the commands: the gateway refuses one that does not follow the one before."""
+
+
+def obey(made: World, seconds: float, **values: object) -> None:
     """Fresh commands at 50 Hz."""
-    for k in range(round(seconds / PHYSICS_STEP_S)):
-        made.step(command(start + k, **values))
+    for _ in range(round(seconds / PHYSICS_STEP_S)):
+        made.step(command(next(NUMBERS), **values))
 
 
 class TestActuators:
     @pytest.mark.parametrize("acceleration", [-3.0, -1.0, 0.0, 1.5])
     def test_acceleration_is_what_was_asked_for(self, straight: World, acceleration: float) -> None:
         straight.place(speed=10.0)
-        obey(straight, 0.2, 1000, acceleration=acceleration)
+        obey(straight, 0.2, acceleration=acceleration)
         before = straight.ego.motion.speed
-        obey(straight, 1.0, 2000, acceleration=acceleration)
+        obey(straight, 1.0, acceleration=acceleration)
         assert straight.ego.motion.speed - before == pytest.approx(acceleration, abs=0.1)
         assert straight.vehicle_state(0).acceleration == pytest.approx(acceleration, abs=0.15)
 
     @pytest.mark.parametrize("angle", [-0.04, 0.02])
     def test_curvature_is_that_of_the_road_wheel_angle(self, straight: World, angle: float) -> None:
         straight.place(speed=8.0)
-        obey(straight, 1.0, 3000, steering_angle=angle)
+        obey(straight, 1.0, steering_angle=angle)
         state = straight.vehicle_state(0)
         assert state.steering_angle == pytest.approx(angle)
         assert state.yaw_rate / state.speed == pytest.approx(
@@ -55,42 +60,42 @@ class TestActuators:
 
     def test_the_newest_command_works_at_the_next_step(self, straight: World) -> None:
         straight.place(speed=10.0)
-        straight.step(command(4000, steering_angle=0.1, acceleration=-2.0))
+        straight.step(command(next(NUMBERS), steering_angle=0.1, acceleration=-2.0))
         assert straight.vehicle_state(0).steering_angle == pytest.approx(
             VEHICLE.max_steering_rate * PHYSICS_STEP_S
         )
         speed = straight.ego.motion.speed
-        straight.step(command(4001, acceleration=-2.0))
+        straight.step(command(next(NUMBERS), acceleration=-2.0))
         assert straight.ego.motion.speed < speed - 0.02
 
     def test_braking_ends_in_standing_not_in_reversing(self, straight: World) -> None:
         straight.place(speed=6.0)
         slowest = math.inf
-        for k in range(200):
-            straight.step(command(5000 + k, acceleration=-4.0))
+        for _ in range(200):
+            straight.step(command(next(NUMBERS), acceleration=-4.0))
             slowest = min(slowest, straight.ego.motion.speed)
         assert slowest > -0.02
         assert straight.vehicle_state(0).standstill
         place = straight.truth().x, straight.truth().y
-        obey(straight, 3.0, 6000, acceleration=-1.0, hold=True)
+        obey(straight, 3.0, acceleration=-1.0, hold=True)
         assert straight.truth().x == pytest.approx(place[0], abs=0.005)
         assert straight.truth().y == pytest.approx(place[1], abs=0.005)
 
     def test_silence_brings_it_to_a_stop_with_hazard_lights(self, straight: World) -> None:
         straight.place(speed=8.0)
-        straight.step(command(7000))
+        straight.step(command(next(NUMBERS)))
         for _ in range(150):
             straight.step(None)
         state = straight.vehicle_state(0)
         assert state.faults == (COMMAND_TIMEOUT,)
         assert state.hazard_lights and state.standstill
-        straight.step(command(7001, engaged=False))
+        straight.step(command(next(NUMBERS), engaged=False))
         assert straight.vehicle_state(0).faults == ()
 
     def test_driver_inputs_show_in_the_state(self, straight: World) -> None:
         straight.place(speed=8.0)
         driver = DriverInputs(engage_button=True, cancel_button=True, steering_angle=0.1, brake=2.0)
-        straight.step(command(8000), driver=driver)
+        straight.step(command(next(NUMBERS)), driver=driver)
         state = straight.vehicle_state(5)
         assert state.engage_button and state.cancel_button
         assert state.steering_override and state.brake_override and not state.accelerator_override

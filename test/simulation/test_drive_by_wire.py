@@ -9,7 +9,10 @@ from sim_setup import VEHICLE, command
 
 from vla_driving.contract.vehicle import ControlCommand
 from vla_driving.simulation.drive_by_wire import (
+    COMMAND_DISORDER,
     COMMAND_TIMEOUT,
+    MAX_AHEAD,
+    MAX_DISORDERED,
     WATCHDOG_DECELERATION,
     WATCHDOG_S,
     ActuatorDemand,
@@ -56,6 +59,42 @@ def test_silence_while_engaged_ends_in_braking_with_hazard_lights() -> None:
 def test_the_same_command_again_and_again_is_silence() -> None:
     demands = run(engaged(), [command(1, acceleration=0.5)] * 20)
     assert demands[-1].faults == (COMMAND_TIMEOUT,)
+
+
+def test_the_clock_of_arrival_decides_where_there_is_one() -> None:
+    """A simulator that was held up makes many steps at once; commands were there all the while."""
+    gateway = DriveByWire(VEHICLE)
+    late_ns = 10**9
+    gateway.receive(command(1, acceleration=0.5), late_ns)
+    for k in range(20):
+        now_ns = late_ns - (20 - k) * 20_000_000
+        assert gateway.step(None, NOBODY, 10.0, STEP, now_ns).acceleration == 0.5
+    assert not gateway.step(None, NOBODY, 10.0, STEP, late_ns + 100_000_000).faults
+    silent_ns = late_ns + 120_000_000
+    assert gateway.step(None, NOBODY, 10.0, STEP, silent_ns).faults == (COMMAND_TIMEOUT,)
+
+
+@pytest.mark.parametrize("offset", [MAX_AHEAD + 1, -500])
+def test_two_who_command_are_noticed_and_the_other_is_never_obeyed(offset: int) -> None:
+    gateway = DriveByWire(VEHICLE)
+    demands = []
+    for k in range(1000, 1020):
+        gateway.receive(command(k, acceleration=0.5))
+        gateway.receive(command(k + offset, acceleration=2.0))
+        demands += run(gateway, [None])
+    tripped = next(k for k, d in enumerate(demands) if d.faults)
+    assert tripped == MAX_DISORDERED - 1
+    assert demands[tripped].faults == (COMMAND_DISORDER,)
+    assert {d.acceleration for d in demands} == {0.5, -WATCHDOG_DECELERATION}
+
+
+def test_a_bridge_that_starts_anew_is_obeyed_once_it_has_let_go() -> None:
+    gateway = DriveByWire(VEHICLE)
+    run(gateway, [command(k) for k in range(1000, 1010)])
+    silent(gateway, 0.5)
+    assert run(gateway, [command(0, engaged=False)])[-1].faults == ()
+    demands = run(gateway, [command(k, acceleration=0.7) for k in range(1, 30)])
+    assert {d.acceleration for d in demands} == {0.7}
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,6 @@ class Simulator(StackNode):
         self._driver = ScriptedDriver(scenario.driver)
         self._disturbances = CameraDisturbances(scenario.disturbances)
         self._safety: SafetyState | None = None
-        self._command: ControlCommand | None = None
         self._steps = 0
         self._lost_steps = 0
         self._origin_ns: Nanoseconds | None = None
@@ -97,7 +96,8 @@ class Simulator(StackNode):
         self.every(1.0 / PHYSICS_STEP_S, self._catch_up)
 
     def _take_command(self, command: ControlCommand) -> None:
-        self._command = command
+        assert self._world is not None
+        self._world.hear(command, self.now_ns())
 
     def _take_safety(self, safety: SafetyState) -> None:
         self._safety = safety
@@ -121,7 +121,9 @@ class Simulator(StackNode):
         assert self._world is not None and self._origin_ns is not None
         self._steps += 1
         stamp_ns = self._origin_ns + self._steps * STEP_NS
-        self._world.step(self._command, PHYSICS_STEP_S, self._driver_inputs(self._world))
+        self._world.step(
+            None, PHYSICS_STEP_S, self._driver_inputs(self._world), stamp_ns
+        )
         self._recent.append(self._steady_ns())
         rates = self.stack.rates
         if self._due(rates.vehicle_state):

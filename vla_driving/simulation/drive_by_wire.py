@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 from vla_driving.contract.checksum import command_checksum
+from vla_driving.contract.clock import Nanoseconds, age_s
 from vla_driving.contract.vehicle import ControlCommand, VehicleParameters
 
-WATCHDOG_S = 0.25
+WATCHDOG_S = 0.1
+"""Ten commands at 100 Hz."""
 WATCHDOG_DECELERATION = 4.0
 """m/s²: UN R157 §5.5 allows a minimum-risk manoeuvre up to this much."""
 _HOLD_SPEED = 0.15
 
+MAX_AHEAD = 200
+"""Commands that may have been lost in between; a number beyond it is somebody else's."""
+MAX_DISORDERED = 5
+"""Of the last WINDOW commands, as opendbc: five wrong counters end control."""
+WINDOW = 20
+
 COMMAND_TIMEOUT = "command_timeout"
+COMMAND_DISORDER = "command_disorder"
 
 
 @dataclass(frozen=True)
@@ -45,9 +55,10 @@ class DriveByWire:
     """The vehicle's own gateway: takes fresh valid commands, limits steering, stops when they end.
 
     The driver always wins. While disengaged the car belongs to the driver, who without other
-    inputs holds it on the brake. After WATCHDOG_S without a valid new command while engaged the
-    car brakes by itself with hazard lights, its wheels held where they are, until the driver takes
-    over. Then, and also after a stop, only a command that is not engaged makes it ready again.
+    inputs holds it on the brake. After WATCHDOG_S without a valid new command while engaged, or
+    where numbers say that two speak to it, the car brakes by itself with hazard lights, its wheels
+    held where they are, until the driver takes over. Then, and also after a stop, only a command
+    that is not engaged makes it ready again.
     """
 
     def __init__(self, vehicle: VehicleParameters, driver_deceleration: float = 2.0) -> None:
@@ -55,7 +66,9 @@ class DriveByWire:
         self._driver_deceleration = driver_deceleration
         self._command: ControlCommand | None = None
         self._age_s = 0.0
-        self._tripped = False
+        self._arrived_ns: Nanoseconds | None = None
+        self._disordered: deque[bool] = deque(maxlen=WINDOW)
+        self._tripped = ""
         self._locked = False
         self._angle = 0.0
 
@@ -64,11 +77,34 @@ class DriveByWire:
         """Present road-wheel angle, rad."""
         return self._angle
 
+    def receive(self, command: ControlCommand, at_ns: Nanoseconds | None = None) -> None:
+        """Take a command as it arrives; one that came before is no new one.
+
+        `at_ns` is the time of its arrival, for those who hand `now_ns` to `step`.
+        """
+        last = self._command
+        if (last is not None and command.sequence == last.sequence) or not _valid(command):
+            return
+        if last is not None and last.engaged and not self._locked:
+            wrong = not 0 < command.sequence - last.sequence <= MAX_AHEAD
+            self._disordered.append(wrong)
+            if wrong:
+                return
+        self._command, self._age_s, self._arrived_ns = command, 0.0, at_ns
+
     def step(
-        self, command: ControlCommand | None, driver: DriverInputs, speed: float, dt_s: float
+        self, command: ControlCommand | None, driver: DriverInputs, speed: float, dt_s: float,
+        now_ns: Nanoseconds | None = None,
     ) -> ActuatorDemand:
-        """Advance by `dt_s` s. `command`: the newest received, the same again where none is new."""
-        self._take(command, dt_s)
+        """Advance by `dt_s` s. `command`: the newest received, the same again where none is new.
+
+        `now_ns` is the instant that the step ends at; without it the watchdog counts the steps.
+        """
+        self._age_s += dt_s
+        if command is not None:
+            self.receive(command, now_ns)
+        if now_ns is not None and self._arrived_ns is not None:
+            self._age_s = max(0.0, age_s(self._arrived_ns, now_ns))
         obeyed = self._supervise(driver)
         if self._tripped:
             angle, acceleration, hold = self._angle, -WATCHDOG_DECELERATION, True
@@ -81,21 +117,29 @@ class DriveByWire:
         return ActuatorDemand(
             steering_angle=self._angle, acceleration=acceleration,
             hold=(hold or acceleration < 0.0) and abs(speed) < _HOLD_SPEED,
-            hazard_lights=self._tripped or (obeyed is not None and obeyed.hazard_lights),
-            faults=(COMMAND_TIMEOUT,) if self._tripped else (), engaged=obeyed is not None,
+            hazard_lights=bool(self._tripped) or (obeyed is not None and obeyed.hazard_lights),
+            faults=(self._tripped,) if self._tripped else (), engaged=obeyed is not None,
         )
 
     def _supervise(self, driver: DriverInputs) -> ControlCommand | None:
         """The command to obey, or None; sets and clears the watchdog's trip."""
         command = self._command
         if command is None or not command.engaged:
-            self._tripped = self._locked = False
+            self._tripped, self._locked = "", False
+            self._disordered.clear()
             return None
-        if not self._locked and self._age_s > WATCHDOG_S + 1e-9:
-            self._tripped = self._locked = True
+        if not self._locked:
+            self._tripped = self._cause()
+            self._locked = bool(self._tripped)
         if self._tripped and _touches(driver):
-            self._tripped = False
+            self._tripped = ""
         return None if self._locked else command
+
+    def _cause(self) -> str:
+        """Why commands are not to be obeyed any more; empty where they are."""
+        if self._age_s > WATCHDOG_S + 1e-9:
+            return COMMAND_TIMEOUT
+        return COMMAND_DISORDER if sum(self._disordered) >= MAX_DISORDERED else ""
 
     def place(self, angle: float) -> None:
         """Put the wheels at an angle at once: for the start of a drive."""
@@ -105,17 +149,6 @@ class DriveByWire:
         """Turn the wheels towards `angle` at most as fast as the actuator can; rad."""
         self._steer(angle, dt_s)
         return self._angle
-
-    def _take(self, command: ControlCommand | None, dt_s: float) -> None:
-        self._age_s += dt_s
-        if command is None or (
-            self._command is not None and command.sequence == self._command.sequence
-        ):
-            return
-        if not _valid(command):
-            return
-        self._command = command
-        self._age_s = 0.0
 
     def _steer(self, angle: float, dt_s: float) -> None:
         step = self._vehicle.max_steering_rate * dt_s

@@ -128,18 +128,23 @@ class World:
 
     # Driving
 
+    def hear(self, command: ControlCommand, at_ns: Nanoseconds) -> None:
+        """Hand a command to the gateway at the time of its arrival, before the next step."""
+        self._gateway.receive(command, at_ns)
+
     def step(
         self, command: ControlCommand | None, dt_s: float = PHYSICS_STEP_S,
-        driver: DriverInputs = _NO_DRIVER,
+        driver: DriverInputs = _NO_DRIVER, now_ns: Nanoseconds | None = None,
     ) -> None:
-        """Go on by `dt_s` s; `command` is the newest received, None where there was none yet.
+        """Go on by `dt_s` s; `command` is the newest received, None where all were `hear`d.
 
-        What is left of a physics step is carried over to the next call.
+        What is left of a physics step is carried over to the next call. `now_ns`: the instant that
+        the step ends at, by which the gateway's watchdog goes then.
         """
         self._driver = driver
         for _ in range(self._steps(dt_s)):
             speed = self.ego.motion.speed
-            self._demand = self._gateway.step(command, driver, speed, PHYSICS_STEP_S)
+            self._demand = self._gateway.step(command, driver, speed, PHYSICS_STEP_S, now_ns)
             self._push(self._demand.acceleration, self._demand.hold)
 
     def drive(

@@ -79,10 +79,11 @@ class Campaign:
         return found + [figure_row(figure, cases, runs) for figure in touched]
 
     def _until_it_counts(self, case: FaultCase) -> Run:
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
-                if self._stand.route_left < _MIN_ROUTE_LEFT:
-                    self._show("the road ends: starting anew")
+                ends = self._stand.route_left < _MIN_ROUTE_LEFT
+                if ends or attempt > 1:
+                    self._show("the road ends: starting anew" if ends else "starting anew")
                     self._stand.restart_all()
                 self._stand.revive()
                 self._stand.prepare()
@@ -90,7 +91,6 @@ class Campaign:
             except (NotReady, BringupError) as error:
                 self._repeated[case.name] += 1
                 self._show(f"{case.name}: to be repeated: {error}")
-                self._stand.restart_all()
         return Run(case.name, problems=(f"could not be set up in {_ATTEMPTS} attempts",))
 
     def _once(self, case: FaultCase) -> Run:
