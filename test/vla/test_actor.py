@@ -20,14 +20,21 @@ from vla_driving.contract.plan import LongitudinalAction
 from vla_driving.vla.actor import Actor, ActorInputs, ActorOutputs
 from vla_driving.vla.faults import REACTIONS
 from vla_driving.vla.runtimes.choose import open_runtime
-from vla_driving.vla.settings import RuntimeSettings, VlaInferenceSettings
+from vla_driving.vla.settings import VlaInferenceSettings
 
-from .tiny_model import HEIGHT, WIDTH, ModelFactory, frame_set, vehicle_state
+from .tiny_model import (
+    HEIGHT,
+    WIDTH,
+    ModelFactory,
+    frame_set,
+    runtime_settings,
+    vehicle_state,
+)
 
 START = 100 * SECOND
 PERIOD = SECOND // 10
 SETTINGS = VlaInferenceSettings(
-    runtime=RuntimeSettings(("onnxruntime/CPU",), 1, 1, "unused"),
+    runtime=runtime_settings("onnxruntime/CPU"),
     plan_validity=0.5, max_frame_age=0.3, future_tolerance=0.02,
     max_vehicle_state_age=0.1, max_route_age=2.0,
     min_object_probability=0.5, min_lane_probability=0.5,
@@ -76,7 +83,7 @@ def test_a_frame_becomes_a_plan(make_actor: MakeActor) -> None:
     assert (plan.stamp_ns, plan.frame_sequence, plan.sequence) == (START + 3 * PERIOD, 3, 1)
     assert plan.valid_until_ns == plan.stamp_ns + SECOND // 2
     assert plan.checksum == plan_checksum(plan)
-    assert plan.runtime == "onnxruntime/CPU"
+    assert plan.runtime == "onnxruntime/CPU float32"
     assert (plan.model_name, plan.model_version) == ("tiny", "0.1.0")
     assert [t.probability for t in plan.candidates] == pytest.approx([0.7, 0.3])
     assert [s.stage for s in plan.stages] == ["preprocess", "forward", "decode"]
@@ -232,7 +239,7 @@ def test_a_fall_back_stays_a_fault(make_actor: MakeActor) -> None:
     actor = make_actor(order=("onnxruntime/CUDA", "onnxruntime/CPU"))
     outputs = step(actor, 0)
     assert outputs.plan is not None
-    assert outputs.plan.runtime == "onnxruntime/CPU (instead of onnxruntime/CUDA)"
+    assert outputs.plan.runtime == "onnxruntime/CPU float32 (instead of onnxruntime/CUDA)"
     assert names(outputs) == ["runtime_fall_back"]
     assert len(outputs.events) == 1
     assert step(actor, 1).events == ()

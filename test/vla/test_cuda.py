@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,9 +33,29 @@ def test_a_tensor_survives_the_way_to_the_device_and_back(cuda: Cuda, dtype: str
 
 
 def test_the_device_is_described(cuda: Cuda) -> None:
-    words = cuda.description().split()
-    assert words[-2] == "driver"
-    assert float(words[-3]) > 5.0
+    device = cuda.properties()
+    assert device.name
+    assert float(device.compute_capability) > 5.0
+    assert device.driver >= 12000
+    assert device.runtime >= 12000
+
+
+def test_captured_copies_run_when_the_graph_is_launched(cuda: Cuda) -> None:
+    there, back = cuda.buffer((64,), "float32"), cuda.buffer((64,), "float32")
+    back = dataclasses.replace(back, device=there.device)
+
+    def copies() -> None:
+        cuda.to_device(there)
+        cuda.to_host(back)
+
+    copies()
+    cuda.synchronise()
+    graph = cuda.capture(copies)
+    there.host[...] = 7.0
+    assert not (back.host == 7.0).any()
+    cuda.launch(graph)
+    cuda.synchronise()
+    assert (back.host == 7.0).all()
 
 
 def test_a_failing_call_names_itself(cuda: Cuda) -> None:

@@ -68,7 +68,7 @@ def test_names_its_tensors() -> None:
         ({"version": 1.0}, "version: expected str, got 1.0"),
         ({"horizon_s": 5.0}, "horizon_s: expected 6.4, found 5.0"),
         ({"rate_hz": 0.0}, "rate_hz: 0.0 is outside 0.1 to 100.0 Hz"),
-        ({"files": []}, "files: expected one file with role network, found none"),
+        ({"files": []}, "files: expected one network in float32, found none"),
         ({"colour": "red"}, "unknown key 'colour'"),
     ],
 )

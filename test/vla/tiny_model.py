@@ -24,12 +24,24 @@ from vla_driving.vla.manifest import (
     StateTensor,
     Training,
 )
+from vla_driving.vla.settings import EngineSettings, RuntimeSettings
 
 WIDTH, HEIGHT, CANDIDATES = 32, 16, 2
 STATIONS = (5.0, 10.0, 20.0, 40.0)
 TARGET_SPEED, GAIN = 10.0, 0.2
 
 ModelFactory = Callable[..., Model]
+
+
+def runtime_settings(*order: str, cache: Path = Path("unused")) -> RuntimeSettings:
+    """Settings of a runtime in single precision on one thread."""
+    return RuntimeSettings(
+        order=order, precision="float32", threads=1, warm_up_passes=1, cuda_graphs=True,
+        torch_compile=False,
+        engine=EngineSettings(
+            cache=str(cache), optimisation_level=3, workspace=64, refittable=False
+        ),
+    )
 
 
 def camera(name: str = "front") -> Camera:
@@ -116,6 +128,37 @@ def write_network(path: Path, constants: Mapping[str, np.ndarray] | None = None)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def torch_network(torch: Any) -> Any:
+    """The same network as a torch module that answers by name."""
+
+    class Tiny(torch.nn.Module):
+        def forward(self, images: Any, ego: Any, navigation: Any, state_count: Any) -> Any:
+            tilt = torch.where(torch.arange(WIDTH) < WIDTH / 2, 0.01, -0.01)
+            steer = (images.float() * tilt.reshape(1, 1, 1, WIDTH, 1)).mean((1, 2, 3, 4))
+            spread = torch.ones((1, CANDIDATES, 64))
+            nought = 0.0 * navigation.sum()
+            constants = {
+                "probability": PROBABILITY, "lane_lines": LANE_LINES, "objects": OBJECTS,
+                "uncertainty": np.array([0.4], np.float32),
+            }
+            return {
+                "curvature": steer * spread,
+                "acceleration": GAIN * (TARGET_SPEED - ego) * spread,
+                "next_state_count": state_count + 1.0,
+                **{n: torch.tensor(v.tolist()) + nought for n, v in constants.items()},
+            }
+
+    return Tiny()
+
+
+def torch_inputs(torch: Any, model: Model) -> dict[str, Any]:
+    """Zeros of the model's inputs as torch tensors."""
+    return {
+        t.name: torch.zeros(t.shape, dtype=getattr(torch, t.dtype))
+        for t in model.manifest.input_tensors()
+    }
 
 
 def frame_set(

@@ -42,7 +42,7 @@ from vla_driving.simulation.metadrive import SimulatorError
 from vla_driving.simulation.truth import Truth
 from vla_driving.simulation.world import World
 from vla_driving.vla.actor import Actor, ActorInputs
-from vla_driving.vla.manifest import load_model
+from vla_driving.vla.manifest import PRECISIONS, load_model
 from vla_driving.vla.runtimes.choose import open_runtime
 from vla_driving.vla.settings import VlaInferenceSettings
 
@@ -97,15 +97,21 @@ class TeacherDriver:
 class StackDriver:
     """Actor and controller of the vehicle, every plan approved as it is.
 
-    `blind` blackens the images. Raises ModelError, SettingsError.
+    `blind` blackens the images; `precision` is that of config/stack.yaml where none is given.
+    Raises ModelError, SettingsError.
     """
 
-    def __init__(self, folder: Path, setting: Setting, blind: bool = False) -> None:
+    def __init__(
+        self, folder: Path, setting: Setting, blind: bool = False, precision: str | None = None
+    ) -> None:
         self._model = load_model(folder)
         self._settings = node_settings(VlaInferenceSettings, "vla_inference")
         self._control = node_settings(ControllerBridgeSettings, "controller_bridge")
         self._rates = node_settings(Rates, "/**", "rates")
-        self._chosen = open_runtime(self._model, self._settings.runtime)
+        runtime = self._settings.runtime
+        if precision is not None:
+            runtime = dataclasses.replace(runtime, precision=precision)
+        self._chosen = open_runtime(self._model, runtime)
         self._vehicle = setting.vehicle
         self._blind = blind
 
@@ -249,6 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, default=None, help="folder; models/pilot if left out")
     parser.add_argument("--first", type=int, default=10_000, help="first seed")
     parser.add_argument("--routes", type=int, default=20)
+    parser.add_argument("--precision", choices=PRECISIONS, help="config/stack.yaml's if left out")
     parser.add_argument("--policies", default="model,blind,teacher")
     parser.add_argument("--things", action="store_true", help="scenes with obstacles and people")
     parser.add_argument("--out", type=Path, default=Path("out/learning/drive.json"))
@@ -258,8 +265,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         setting = load_setting()
         makers: dict[str, Callable[[], Driver]] = {
-            "model": lambda: StackDriver(folder, setting),
-            "blind": lambda: StackDriver(folder, setting, blind=True),
+            "model": lambda: StackDriver(folder, setting, precision=options.precision),
+            "blind": lambda: StackDriver(folder, setting, blind=True, precision=options.precision),
             "teacher": lambda: TeacherDriver(setting),
         }
         seeds = list(itertools.islice(_seeds(options.first, options.things), options.routes))

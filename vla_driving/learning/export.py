@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
+from vla_driving.learning.graph import halve_weights, save, tidy
 from vla_driving.learning.network import Pilot
 from vla_driving.learning.tensors import INPUTS, OUTPUTS, SHAPES
 
 OPSET = 17
-SMALL = 256
-"""Weights of fewer numbers stay in single precision."""
 
 
 class Deployed(nn.Module):
@@ -65,25 +63,27 @@ def export(pilot: Pilot, path: Path) -> None:
         deployed, example(), str(temporary), input_names=list(INPUTS), output_names=list(OUTPUTS),
         opset_version=OPSET, dynamo=False,
     )
-    model = onnx.load(temporary)
-    _halve_weights(model.graph)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, temporary)
+    save(halve_weights(tidy(onnx.load(temporary))), str(temporary))
     temporary.replace(path)
 
 
-def _halve_weights(graph: onnx.GraphProto) -> None:
-    """Large float32 initialisers as float16 behind a Cast, which runtimes fold when they load."""
-    casts = []
-    for weight in graph.initializer:
-        values = onnx.numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < SMALL:
-            continue
-        name = weight.name
-        weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-        casts.append(
-            onnx.helper.make_node("Cast", [weight.name], [name], to=onnx.TensorProto.FLOAT)
-        )
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+class Named(nn.Module):
+    """The deployed network with its outputs by name, as the runtime of programs wants them."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        super().__init__()
+        self.deployed = deployed
+
+    def forward(self, images: Tensor, ego: Tensor, navigation: Tensor) -> dict[str, Tensor]:
+        """Outputs by name; see Deployed."""
+        return dict(zip(OUTPUTS, self.deployed(images, ego, navigation), strict=True))
+
+
+def export_program(pilot: Pilot, path: Path) -> None:
+    """Write `pilot` to `path` as a torch.export program, for the torch runtime."""
+    named = Named(Deployed(pilot.cpu().float()).eval())
+    program = torch.export.export(named, (), dict(zip(INPUTS, example(), strict=True)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"unfinished_{path.name}")
+    torch.export.save(program, temporary)
+    temporary.replace(path)

@@ -40,6 +40,10 @@ class VlaInference(StackNode):
         self.listen("vla/frames", FrameSet, self.timed(self._answer))
         self._frames_due_ns: Nanoseconds | None = None
         self.every(self.stack.rates.frames, self._watch, counted=False)
+        for line in self._chosen.absent:
+            self.get_logger().info(f"not here: {line}")
+        for line in (*self._chosen.notes, *(why for _, why in self._chosen.passed_over)):
+            self.get_logger().warning(line)
         self.get_logger().info(f"model {model.manifest.title} on {self._chosen.name}")
 
     def release(self) -> None:
@@ -54,6 +58,7 @@ class VlaInference(StackNode):
             return {}
         return {
             "runtime": self._chosen.name,
+            "runtime_passed_over": "; ".join(why for _, why in self._chosen.passed_over),
             "plans": str(self._counters.plans),
             "frames_refused": str(self._counters.refused),
             "frames_dropped": str(self._counters.dropped),

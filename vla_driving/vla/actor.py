@@ -96,8 +96,7 @@ class Actor:
         self._tensors = TensorBuilder(model.manifest)
         self._log = FaultLog(NODE, REACTIONS)
         self._lasting = tuple(
-            Fault("runtime_fall_back", wanted, line)
-            for wanted, line in zip(settings.runtime.order, chosen.passed_over, strict=False)
+            Fault("runtime_fall_back", wanted, line) for wanted, line in chosen.passed_over
         )
         self._counters = ActorCounters()
         self._refused: tuple[Fault, ...] = ()

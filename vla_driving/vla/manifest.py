@@ -50,6 +50,9 @@ from vla_driving.contract.trajectory import HORIZON_S, POINTS
 CONTRACT_VERSION = 1
 MANIFEST = "manifest.yaml"
 OBJECT_COLUMNS = 8
+PRECISIONS = ("float32", "float16", "int8")
+REFERENCE = "float32"
+"""Precision that every model comes in and that the others are measured against."""
 
 Conflict: TypeAlias = tuple[str, object, object]
 """Field, what was expected, what was found."""
@@ -125,11 +128,16 @@ class Outputs:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file of the model's folder; exactly one has the role `network` (an ONNX graph)."""
+    """One file of the model's folder.
+
+    A `network` is an ONNX graph and a `program` the same as torch.export writes it, each in one
+    precision (float32 where none is stated) and at most once in each.
+    """
 
     path: str
     sha256: str
-    role: str = choice("network", "weights", "document")
+    role: str = choice("network", "program", "weights", "document")
+    precision: str | None = dataclasses.field(default=None, metadata={"choices": PRECISIONS})
 
 
 @dataclass(frozen=True)
@@ -176,8 +184,12 @@ class Manifest:
 
     @property
     def network(self) -> ModelFile:
-        """The file with the graph."""
-        return next(f for f in self.files if f.role == "network")
+        """The graph in single precision, the reference for the others."""
+        return self.files_by_precision("network")[REFERENCE]
+
+    def files_by_precision(self, role: str) -> dict[str, ModelFile]:
+        """Files of a role by their precision, in the manifest's order."""
+        return {f.precision or REFERENCE: f for f in self.files if f.role == role}
 
     @property
     def candidates(self) -> int:
@@ -215,15 +227,37 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Model:
-    """A model's folder whose manifest and files have been found to fit."""
+    """A model's folder whose manifest and files have been found to fit, to run in `precision`."""
 
     folder: Path
     manifest: Manifest
+    precision: str = REFERENCE
+
+    @property
+    def network(self) -> ModelFile:
+        """The ONNX graph in this precision."""
+        return self.manifest.files_by_precision("network")[self.precision]
 
     @property
     def network_path(self) -> Path:
         """The ONNX file."""
-        return self.folder / self.manifest.network.path
+        return self.folder / self.network.path
+
+    @property
+    def program_path(self) -> Path | None:
+        """The torch.export program in this precision, where the model comes with one."""
+        program = self.manifest.files_by_precision("program").get(self.precision)
+        return self.folder / program.path if program else None
+
+    def at(self, precision: str) -> Model:
+        """The same model in another precision. Raises ModelError where it has no such graph."""
+        available = self.manifest.files_by_precision("network")
+        if precision not in available:
+            raise ModelError(
+                f"{self.folder / MANIFEST}: no network in {precision}; it has"
+                f" {', '.join(available)}"
+            )
+        return dataclasses.replace(self, precision=precision)
 
 
 def load_model(folder: Path) -> Model:
@@ -307,9 +341,12 @@ def _conflicts(manifest: Manifest) -> Iterator[Conflict]:
 
 
 def _file_conflicts(files: tuple[ModelFile, ...]) -> Iterator[Conflict]:
-    networks = [f.path for f in files if f.role == "network"]
-    if len(networks) != 1:
-        yield "files", "one file with role network", networks or "none"
+    for role in ("network", "program"):
+        found = [f.precision or REFERENCE for f in files if f.role == role]
+        if len(set(found)) != len(found):
+            yield "files", f"one {role} a precision", found
+        if role == "network" and REFERENCE not in found:
+            yield "files", f"one network in {REFERENCE}", found or "none"
     for file in files:
         path = PurePosixPath(file.path)
         if not path.parts or path.is_absolute() or ".." in path.parts:

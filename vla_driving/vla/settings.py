@@ -5,10 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vla_driving.contract.settings import choice, described, quantity
+from vla_driving.vla.manifest import PRECISIONS
 
-RUNTIMES = (
-    "openvino/CPU", "openvino/GPU", "onnxruntime/CPU", "onnxruntime/CUDA", "tensorrt/GPU",
+AUTO = "auto"
+AUTO_ORDER = (
+    "tensorrt/GPU", "onnxruntime/TensorRT", "onnxruntime/CUDA", "openvino/CPU", "onnxruntime/CPU",
 )
+"""What `auto` tries: the fastest first."""
+RUNTIMES = (
+    *AUTO_ORDER, "openvino/GPU", "tensorrt_rtx/GPU", "torch/CUDA", "torch/CPU",
+)
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How networks are compiled for a device, and where the result is kept."""
+
+    cache: str = described("folder of built engines; ~ is the user's home")
+    optimisation_level: int = quantity("", 0, 5, "TensorRT's: 3 is its default, 5 searches longest")
+    workspace: int = quantity("MiB", 16, 65536, "GPU memory that TensorRT may use for scratch")
+    refittable: bool = described(
+        "TensorRT: an engine takes a retrained model's weights in seconds; it may be slower"
+    )
 
 
 @dataclass(frozen=True)
@@ -16,11 +34,17 @@ class RuntimeSettings:
     """What runs the network; deployment choices, never part of a model's manifest."""
 
     order: tuple[str, ...] = choice(
-        *RUNTIMES, doc="runtime/device in order of preference; a fall-back is reported as a fault"
+        AUTO, *RUNTIMES,
+        doc="runtime/device in order of preference, a fall-back is reported as a fault; or auto",
+    )
+    precision: str = choice(
+        *PRECISIONS, doc="of the network; a model without it runs in float32 and says so"
     )
     threads: int = quantity("threads", 1, 16, "of one inference on the CPU")
     warm_up_passes: int = quantity("passes", 1, 20, "before the first frame is answered")
-    engine_cache: str = described("folder of built TensorRT engines; unused by other runtimes")
+    cuda_graphs: bool = described("replay the GPU's work as one CUDA graph")
+    torch_compile: bool = described("torch alone: compile at start; needs a C++ compiler")
+    engine: EngineSettings = described("compiled networks")
 
 
 @dataclass(frozen=True)

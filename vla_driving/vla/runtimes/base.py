@@ -14,6 +14,10 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 class RuntimeUnavailableError(ModelError):
+    """This runtime cannot run the model here; the next one of the order may."""
+
+
+class RuntimeAbsentError(RuntimeUnavailableError):
     """The library, device or driver that a runtime needs is not on this machine."""
 
 
@@ -21,15 +25,28 @@ class InferenceError(RuntimeError):
     """One pass failed; the line names the runtime and its cause."""
 
 
+class OutOfMemoryError(InferenceError):
+    """One pass failed for want of memory on the CPU or the device."""
+
+
 class Runtime(Protocol):
-    """Runs one network: load, warm_up, infer any number of times, close."""
+    """Runs one network: load, warm_up, infer any number of times, close.
+
+    `notes` are lines that a person should read, for instance that an engine was built anew.
+    """
+
+    notes: list[str]
 
     @property
     def name(self) -> str:
         """Library and device, for instance "openvino/CPU"."""
 
     def load(self, model: Model) -> None:
-        """Read and compile the network. Raises ModelError, RuntimeUnavailableError."""
+        """Read and compile the network in the model's precision.
+
+        Raises ModelError where the file is wrong, RuntimeUnavailableError where another runtime
+        may do.
+        """
 
     def warm_up(self, passes: int) -> None:
         """Run on zeros, so that the first frame waits for nothing. Raises InferenceError."""
@@ -62,7 +79,7 @@ def _compare(
         if spec.name not in found_by_name:
             names = ", ".join(found_by_name) or "none"
             raise ModelError(f"{path}: {kind} {spec.name!r} ({spec}) is missing; it has: {names}")
-        if found_by_name[spec.name] != spec:
+        if not _fits(found_by_name[spec.name], spec, free=kind == "output"):
             raise ModelError(
                 f"{path}: {kind} {spec.name!r}: manifest says {spec}, file has"
                 f" {found_by_name[spec.name]}"
@@ -70,3 +87,28 @@ def _compare(
     extra = sorted(set(found_by_name) - {t.name for t in expected})
     if extra:
         raise ModelError(f"{path}: {kind} {extra[0]!r} is not in the manifest")
+
+
+def _fits(found: TensorSpec, spec: TensorSpec, free: bool) -> bool:
+    """Same type and shape; sizes of outputs that the file leaves open are checked pass by pass."""
+    if found.dtype != spec.dtype or len(found.shape) != len(spec.shape):
+        return False
+    pairs = zip(found.shape, spec.shape, strict=True)
+    return all(size == wanted or (free and size == -1) for size, wanted in pairs)
+
+
+def one_line(error: object) -> str:
+    """What a library says, in one line of bearable length."""
+    return " ".join(str(error).split())[:300]
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether a library failed for want of memory: each says so in words of its own."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY)
+
+
+_NO_MEMORY = (
+    "out of memory", "bad_alloc", "bad alloc", "failed to allocate", "cannot allocate",
+    "could not allocate", "memoryallocation", "available memory",
+)

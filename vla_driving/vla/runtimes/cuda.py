@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,23 @@ class CudaBuffer:
     device: int
 
 
+@dataclass(frozen=True)
+class CudaDevice:
+    """What an engine depends on: name, compute capability as "8.7", driver's and runtime's CUDA."""
+
+    name: str
+    compute_capability: str
+    driver: int
+    runtime: int
+
+
+@dataclass(frozen=True, eq=False)
+class CudaGraph:
+    """Work captured once and launched as a whole."""
+
+    handle: Any
+
+
 class Cuda:
     """One stream on device 0, with copies that run beside the host."""
 
@@ -38,13 +55,16 @@ class Cuda:
         """Handle of the stream."""
         return int(self._stream)
 
-    def description(self) -> str:
-        """GPU, compute capability and driver, for the key of an engine."""
-        properties = self._call("cudaGetDeviceProperties", 0)
-        driver = self._call("cudaDriverGetVersion")
-        name = properties.name
+    def properties(self) -> CudaDevice:
+        """The GPU and the versions of its software."""
+        found = self._call("cudaGetDeviceProperties", 0)
+        name = found.name
         name = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
-        return f"{name.strip(chr(0))} {properties.major}.{properties.minor} driver {driver}"
+        return CudaDevice(
+            name=name.strip(chr(0)), compute_capability=f"{found.major}.{found.minor}",
+            driver=int(self._call("cudaDriverGetVersion")),
+            runtime=int(self._call("cudaRuntimeGetVersion")),
+        )
 
     def buffer(self, shape: tuple[int, ...], dtype: str) -> CudaBuffer:
         """Pinned host memory, mapped as an array of `shape`, and device memory of the same size."""
@@ -52,7 +72,12 @@ class Cuda:
         address = int(self._call("cudaMallocHost", size))
         memory = memoryview((ctypes.c_uint8 * size).from_address(address))
         host = np.ndarray(shape, dtype, buffer=memory)
-        return CudaBuffer(host, address, int(self._call("cudaMalloc", size)))
+        try:
+            device = int(self._call("cudaMalloc", size))
+        except CudaError:
+            self._call("cudaFreeHost", address)
+            raise
+        return CudaBuffer(host, address, device)
 
     def to_device(self, buffer: CudaBuffer) -> None:
         """Queue the copy of the host's side."""
@@ -68,11 +93,35 @@ class Cuda:
         """Wait for all that was queued."""
         self._call("cudaStreamSynchronize", self._stream)
 
-    def close(self, buffers: Iterable[CudaBuffer]) -> None:
-        """Give back the stream and the buffers."""
+    def capture(self, enqueue: Callable[[], None]) -> CudaGraph:
+        """What `enqueue` queues on the stream, as a graph; nothing of it runs."""
+        mode = self._cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call("cudaStreamBeginCapture", self._stream, mode)
+        try:
+            enqueue()
+        finally:
+            # Ends the capture even where queueing failed, or the stream stays unusable.
+            captured = self._call("cudaStreamEndCapture", self._stream)
+        try:
+            return CudaGraph(self._call("cudaGraphInstantiate", captured, 0))
+        finally:
+            self._call("cudaGraphDestroy", captured)
+
+    def launch(self, graph: CudaGraph) -> None:
+        """Queue a captured graph."""
+        self._call("cudaGraphLaunch", graph.handle, self._stream)
+
+    def free(self, buffer: CudaBuffer) -> None:
+        """Give back one buffer."""
+        self._call("cudaFree", buffer.device)
+        self._call("cudaFreeHost", buffer.host_address)
+
+    def close(self, buffers: Iterable[CudaBuffer], graph: CudaGraph | None = None) -> None:
+        """Give back the stream, the buffers and the graph."""
+        if graph is not None:
+            self._call("cudaGraphExecDestroy", graph.handle)
         for buffer in buffers:
-            self._call("cudaFree", buffer.device)
-            self._call("cudaFreeHost", buffer.host_address)
+            self.free(buffer)
         self._call("cudaStreamDestroy", self._stream)
 
     def _copy(self, target: int, source: int, buffer: CudaBuffer, kind: Any) -> None:

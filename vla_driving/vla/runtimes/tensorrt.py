@@ -1,147 +1,248 @@
-"""TensorRT 10 and 11: NVIDIA GPUs in the car. Engines are built once and kept in a cache.
-
-The network is built strongly typed, so its precision is that of the ONNX file (TensorRT 11 knows
-nothing else). An engine fits one TensorRT version and one GPU, and the cache key holds both.
-"""
+"""TensorRT 10 and 11, and TensorRT for RTX: NVIDIA GPUs. Engines are built once and cached."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vla_driving.vla.manifest import Model, ModelError, TensorSpec
+from vla_driving.vla.engines import tensorrt as building
+from vla_driving.vla.engines.progress import Say
+from vla_driving.vla.engines.store import EngineError, EngineKey, EngineStore, engine_key
+from vla_driving.vla.manifest import Model, TensorSpec
 from vla_driving.vla.runtimes.base import (
     InferenceError,
+    OutOfMemoryError,
+    RuntimeAbsentError,
     RuntimeUnavailableError,
     Tensors,
     check_tensors,
+    lacks_memory,
     zeros,
 )
-from vla_driving.vla.runtimes.cuda import Cuda, CudaBuffer, CudaError, open_cuda
+from vla_driving.vla.runtimes.cuda import Cuda, CudaBuffer, CudaError, CudaGraph, open_cuda
+from vla_driving.vla.settings import EngineSettings
 
-_TYPES = {"FLOAT": "float32", "UINT8": "uint8", "HALF": "float16"}
+_TYPES = {
+    "FLOAT": "float32", "UINT8": "uint8", "HALF": "float16", "INT8": "int8", "INT32": "int32",
+    "INT64": "int64", "BOOL": "bool",
+}
 
 
 class TensorRtRuntime:
-    """Runs an engine on one stream with pinned host buffers."""
+    """Runs an engine on one stream with pinned host buffers, replayed as one CUDA graph."""
 
-    name = "tensorrt/GPU"
-
-    def __init__(self, engine_cache: str) -> None:
-        self._cache = Path(engine_cache).expanduser()
+    def __init__(self, library: str, settings: EngineSettings, cuda_graphs: bool) -> None:
+        """`library` is "tensorrt" or "tensorrt_rtx"."""
+        self._library_name = library
+        self._settings = settings
+        self._cuda_graphs = cuda_graphs
+        self._store = EngineStore(Path(settings.cache).expanduser())
         self._buffers: dict[str, CudaBuffer] = {}
+        self._allocators: dict[str, Any] = {}
         self._cuda: Cuda | None = None
+        self._graph: CudaGraph | None = None
+        self._deserialiser: Any = None
+        self._engine: Any = None
         self._context: Any = None
+        self.notes: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """Library and device."""
+        return f"{self._library_name}/GPU"
 
     def load(self, model: Model) -> None:
-        """See Runtime.load."""
-        library = _library()
+        """See Runtime.load; without a cached engine it builds one, which takes minutes."""
+        library, cuda = self.open()
+        key = self.key(model, library, cuda)
         try:
-            self._cuda = open_cuda()
-        except CudaError as error:
-            raise RuntimeUnavailableError(f"{self.name}: {error}") from None
-        engine = self._engine(library, model)
-        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-        specs = {n: _spec(engine, n) for n in names}
-        inputs = [n for n in names if engine.get_tensor_mode(n) == library.TensorIOMode.INPUT]
-        self._outputs = [n for n in names if n not in inputs]
-        check_tensors(model, [specs[n] for n in inputs], [specs[n] for n in self._outputs])
-        self._engine_kept, self._context = engine, engine.create_execution_context()
-        if self._context is None:
-            raise ModelError(f"{model.network_path}: {self.name}: no GPU memory to run it")
-        self._model = model
+            content = self._store.load(key)
+        except EngineError as error:
+            self.notes.append(str(error))
+            content = None
+        if content is None:
+            content = self.build(model, library, cuda, self.notes.append)
+        self._take(library, cuda, model, content)
+
+    def open(self) -> tuple[Any, Cuda]:
+        """Library and device. Raises RuntimeAbsentError."""
+        library = building.open_library(self._library_name)
+        if self._cuda is None:
+            try:
+                self._cuda = open_cuda()
+            except CudaError as error:
+                raise RuntimeAbsentError(f"{self.name}: {error}") from None
+        return library, self._cuda
+
+    def key(self, model: Model, library: Any, cuda: Cuda) -> EngineKey:
+        """What the engine of a model depends on here."""
+        device = cuda.properties()
+        return engine_key(
+            model, self.name, f"{self._library_name} {library.__version__}", device.name,
+            device.compute_capability, f"driver {device.driver}, runtime {device.runtime}",
+            building.options(self._settings),
+        )
+
+    def build(
+        self, model: Model, library: Any, cuda: Cuda, say: Say, allowed: Sequence[str] = ()
+    ) -> bytes:
+        """Build and keep an engine. Raises ModelError, RuntimeUnavailableError."""
         try:
-            for name, spec in specs.items():
-                self._buffers[name] = self._cuda.buffer(spec.shape, spec.dtype)
-                self._context.set_tensor_address(name, self._buffers[name].device)
-        except CudaError as error:
-            raise ModelError(f"{model.network_path}: {self.name}: {error}") from None
+            built = building.build(library, model, self._settings, say, allowed=allowed)
+        except EngineError as error:
+            kind = RuntimeUnavailableError if lacks_memory(error) else EngineError
+            raise kind(str(error)) from None
+        key = self.key(model, library, cuda)
+        _, engine = building.deserialise(library, built.content, str(self._store.path(key)))
+        layers = building.engine_layers(library, engine)
+        building.refuse_float32(layers, model, allowed)
+        path = self._store.save(key, built.content, built.seconds, layers)
+        self.notes.append(f"{path}: built in {built.seconds:.0f} s")
+        return built.content
 
     def warm_up(self, passes: int) -> None:
-        """See Runtime.warm_up."""
+        """See Runtime.warm_up; ends with the capture of the CUDA graph."""
         for _ in range(passes):
             self.infer(zeros(self._model))
+        if not self._cuda_graphs or self._allocators or self._cuda is None:
+            return
+        try:
+            self._graph = self._cuda.capture(self._enqueue)
+        except (CudaError, InferenceError) as error:
+            self.notes.append(f"{self.name}: runs without a CUDA graph: {error}")
+            return
+        self.infer(zeros(self._model))
 
     def infer(self, tensors: Tensors) -> dict[str, npt.NDArray[np.float32]]:
         """See Runtime.infer."""
-        if self._cuda is None:
+        if self._cuda is None or self._context is None:
             raise InferenceError(f"{self.name}: closed")
         try:
-            for name, value in tensors.items():
-                self._buffers[name].host[...] = value
-                self._cuda.to_device(self._buffers[name])
-            if not self._context.execute_async_v3(self._cuda.stream):
-                raise InferenceError(f"{self.name}: the pass could not be queued")
-            for name in self._outputs:
-                self._cuda.to_host(self._buffers[name])
+            for name in self._inputs:
+                host, value = self._buffers[name].host, tensors[name]
+                if value.shape != host.shape:
+                    raise ValueError(f"{name}: shape {value.shape} instead of {host.shape}")
+                host[...] = value
+            if self._graph is not None:
+                self._cuda.launch(self._graph)
+            else:
+                self._enqueue()
             self._cuda.synchronise()
+            return {name: self._answer(name) for name in self._outputs}
         except (CudaError, KeyError, ValueError) as error:
-            raise InferenceError(f"{self.name}: {error}") from None
-        return {name: self._buffers[name].host.copy() for name in self._outputs}
+            kind = OutOfMemoryError if lacks_memory(error) else InferenceError
+            raise kind(f"{self.name}: {error}") from None
 
     def close(self) -> None:
         """See Runtime.close."""
-        self._context = self._engine_kept = None
+        self._context = self._engine = self._deserialiser = None
         if self._cuda is not None:
-            self._cuda.close(self._buffers.values())
-        self._buffers, self._cuda = {}, None
+            buffers = [*self._buffers.values()]
+            buffers += [a.buffer for a in self._allocators.values() if a.buffer is not None]
+            self._cuda.close(buffers, self._graph)
+        self._buffers, self._allocators, self._graph, self._cuda = {}, {}, None, None
 
-    def _engine(self, library: Any, model: Model) -> Any:
+    def _take(self, library: Any, cuda: Cuda, model: Model, content: bytes) -> None:
+        """Make an engine ready to run. Raises ModelError, RuntimeUnavailableError."""
+        where = str(model.network_path)
+        # An engine must not outlive the runtime that read it.
+        self._deserialiser, self._engine = building.deserialise(library, content, where)
+        engine = self._engine
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        specs = {n: _spec(engine, n) for n in names}
+        mode = library.TensorIOMode.INPUT
+        self._inputs = [n for n in names if engine.get_tensor_mode(n) == mode]
+        self._outputs = [n for n in names if n not in self._inputs]
+        check_tensors(model, [specs[n] for n in self._inputs], [specs[n] for n in self._outputs])
+        self._context = engine.create_execution_context()
+        if self._context is None:
+            raise RuntimeUnavailableError(f"{where}: {self.name}: no GPU memory to run it")
+        self._model = model
+        try:
+            for name in names:
+                self._place(library, cuda, specs[name])
+        except CudaError as error:
+            raise RuntimeUnavailableError(f"{where}: {self.name}: {error}") from None
+
+    def _place(self, library: Any, cuda: Cuda, spec: TensorSpec) -> None:
+        """Memory for one tensor: fixed, or taken as it comes where the engine leaves its size open.
+        """
+        if -1 in spec.shape:
+            allocator = output_allocator(library, cuda, spec)
+            self._context.set_output_allocator(spec.name, allocator)
+            self._allocators[spec.name] = allocator
+            return
+        buffer = self._buffers[spec.name] = cuda.buffer(spec.shape, spec.dtype)
+        self._context.set_tensor_address(spec.name, buffer.device)
+
+    def _enqueue(self) -> None:
+        """Queue copies and pass; the same work in the same places each time, so it can be captured.
+        """
         assert self._cuda is not None
-        logger = library.Logger(library.Logger.ERROR)
-        key = "\n".join(
-            (model.manifest.network.sha256, library.__version__, self._cuda.description())
-        )
-        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-        path = self._cache / f"{model.manifest.name}-{digest}.engine"
-        if not path.is_file():
-            _store(path, _build(library, logger, model))
-        engine = library.Runtime(logger).deserialize_cuda_engine(path.read_bytes())
-        if engine is None:
-            raise ModelError(f"{path}: TensorRT cannot read this engine; delete it to rebuild it")
-        return engine
+        for name in self._inputs:
+            self._cuda.to_device(self._buffers[name])
+        if not self._context.execute_async_v3(self._cuda.stream):
+            raise InferenceError(f"{self.name}: the pass could not be queued")
+        for name in self._outputs:
+            if name in self._buffers:
+                self._cuda.to_host(self._buffers[name])
+
+    def _answer(self, name: str) -> npt.NDArray[np.float32]:
+        if name in self._buffers:
+            return self._buffers[name].host.copy()
+        array: npt.NDArray[np.float32] = self._allocators[name].read()
+        return array
 
 
-def _store(path: Path, engine: bytes) -> None:
-    """Write in full or not at all. Raises ModelError."""
-    unfinished = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(engine)
-        unfinished.replace(path)
-    except OSError as error:
-        raise ModelError(f"{path}: engine cannot be stored: {error.strerror}") from None
+def output_allocator(library: Any, cuda: Cuda, spec: TensorSpec) -> Any:
+    """An IOutputAllocator for an output whose size is known only when the pass has run."""
 
+    class Allocator(library.IOutputAllocator):
+        def __init__(self) -> None:
+            library.IOutputAllocator.__init__(self)
+            self.buffer: CudaBuffer | None = None
+            self.shape: tuple[int, ...] = ()
 
-def _library() -> Any:
-    try:
-        return importlib.import_module("tensorrt")
-    except ImportError as error:
-        raise RuntimeUnavailableError(
-            f"{TensorRtRuntime.name}: the Python package tensorrt cannot be imported ({error});"
-            " it comes with JetPack, DriveOS or NVIDIA's packages"
-        ) from None
+        def reallocate_output_async(
+            self, tensor_name: str, memory: int, size: int, alignment: int, stream: int
+        ) -> int:
+            return self._room(size)
 
+        def reallocate_output(
+            self, tensor_name: str, memory: int, size: int, alignment: int
+        ) -> int:
+            return self._room(size)
 
-def _build(library: Any, logger: Any, model: Model) -> bytes:
-    """Serialised engine of the ONNX file; takes minutes. Raises ModelError."""
-    builder = library.Builder(logger)
-    # Version 11 types every network strongly and ignores the flag.
-    flag = getattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-    network = builder.create_network(0 if flag is None else 1 << int(flag))
-    parser = library.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(model.network_path)):
-        reasons = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
-        raise ModelError(f"{model.network_path}: TensorRT cannot read this network: {reasons}")
-    serialised = builder.build_serialized_network(network, builder.create_builder_config())
-    if serialised is None:
-        raise ModelError(f"{model.network_path}: TensorRT could not build an engine")
-    return bytes(serialised)
+        def notify_shape(self, tensor_name: str, shape: Any) -> None:
+            self.shape = tuple(shape)
+
+        def read(self) -> npt.NDArray[np.float32]:
+            """What the pass that has ended put out. Raises CudaError."""
+            if self.buffer is None:
+                raise CudaError(f"{spec.name}: no memory was asked for")
+            cuda.to_host(self.buffer)
+            cuda.synchronise()
+            count = int(np.prod(self.shape)) * np.dtype(spec.dtype).itemsize
+            return self.buffer.host[:count].view(spec.dtype).reshape(self.shape).copy()
+
+        def _room(self, size: int) -> int:
+            """Address of at least `size` bytes; 0 tells TensorRT that there is no memory."""
+            if self.buffer is not None and self.buffer.host.nbytes >= size:
+                return self.buffer.device
+            try:
+                larger = cuda.buffer((max(size, 1),), "uint8")
+            except CudaError:
+                return 0
+            if self.buffer is not None:
+                cuda.free(self.buffer)
+            self.buffer = larger
+            return larger.device
+
+    return Allocator()
 
 
 def _spec(engine: Any, name: str) -> TensorSpec:
