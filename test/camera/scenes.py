@@ -11,6 +11,7 @@ from vla_driving.camera.images import CameraImage
 from vla_driving.camera.settings import (
     CameraIngestSettings,
     HealthSettings,
+    LiveSettings,
     SynchronisationSettings,
 )
 from vla_driving.contract.cameras import Camera, Mount
@@ -21,12 +22,16 @@ START = 1_000_000_000_000
 MILLISECOND = 1_000_000
 
 HEALTH = HealthSettings(
-    max_age=0.3, frozen_after=3, dark_level=8.0, overexposed_share=0.6, covered_contrast=6.0,
-    blurred_sharpness=2.0, confirm=2,
+    max_age=0.3, max_silence=0.18, frozen_after=3, dark_level=12.0, overexposed_share=0.6,
+    covered_contrast=8.0, blurred_sharpness=0.22, confirm=2, rate_tolerance=0.2,
+)
+LIVE = LiveSettings(
+    pixel_format="mjpeg", open_timeout=5.0, read_timeout=1.0, first_retry=0.01, longest_retry=0.04,
+    latency=0.0,
 )
 SETTINGS = CameraIngestSettings(
     sources=("topic",), reference="front", loop=False,
-    assumed_horizontal_fov=1.0,
+    assumed_horizontal_fov=1.0, live=LIVE,
     synchronisation=SynchronisationSettings(tolerance=0.025, warning=0.010, wait=0.03),
     health=HEALTH,
 )

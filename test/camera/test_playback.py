@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
-from vla_driving.camera.playback import Playback
+from vla_driving.camera.playback import Playback, Prefetch
 from vla_driving.camera.sources import SourceError, StampedImage
 
 from .scenes import MILLISECOND, START
@@ -43,3 +44,27 @@ def test_a_file_that_breaks_off_is_told_with_its_reason() -> None:
     playback = Playback("front", "drive.mp4", images(2, broken=True))
     shown(playback, [0, 500])
     assert playback.take_fault() == "drive.mp4: corrupt after 0.120 s"
+
+
+def test_prefetched_images_are_the_same_and_end_the_same() -> None:
+    ahead = Prefetch(images(9))
+    assert [i.offset_ns for i in ahead] == [i.offset_ns for i in images(9)]
+    assert list(ahead) == []
+    playback = Playback("front", "drive.mp4", Prefetch(images(2, broken=True)))
+    shown(playback, [0, 500])
+    assert playback.take_fault() == "drive.mp4: corrupt after 0.120 s"
+
+
+def test_prefetching_stays_a_few_images_ahead_and_can_be_given_up() -> None:
+    read = []
+
+    def endless() -> Iterator[StampedImage]:
+        for k in itertools.count():
+            read.append(k)
+            yield StampedImage(k, np.zeros((2, 2, 3), np.uint8))
+
+    ahead = Prefetch(endless())
+    assert next(ahead).offset_ns == 0
+    ahead.close()
+    assert len(read) <= Prefetch.AHEAD + 2
+    assert next(ahead, None) is None

@@ -32,7 +32,8 @@ def test_own_types_have_a_message_file_and_every_top_level_message_a_topic() -> 
     own = {t.type.rsplit("/")[-1] for t in TOPICS if t.type.startswith("vla_driving_msgs")}
     files = {path.stem: path.read_text() for path in (ROOT / "msg").glob("*.msg")}
     assert own <= set(files)
-    headed = {name for name, text in files.items() if re.search(r"^std_msgs/Header", text, re.M)}
+    stamped = r"^(std_msgs/Header|builtin_interfaces/Time timestamp)"
+    headed = {name for name, text in files.items() if re.search(stamped, text, re.M)}
     assert headed == own
 
 

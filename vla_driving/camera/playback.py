@@ -2,11 +2,58 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Iterator
 
 from vla_driving.camera.images import CameraImage
 from vla_driving.camera.sources import SourceError, StampedImage
 from vla_driving.contract.clock import Nanoseconds
+
+
+class Prefetch(Iterator[StampedImage]):
+    """A few images ahead, read by a thread of its own."""
+
+    AHEAD = 3
+
+    def __init__(self, images: Iterator[StampedImage]) -> None:
+        self._ready: queue.Queue[StampedImage | BaseException] = queue.Queue(self.AHEAD)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(images,), daemon=True)
+        self._thread.start()
+
+    def __next__(self) -> StampedImage:
+        """Waits for the next image; raises what reading it raised."""
+        if self._closed.is_set():
+            raise StopIteration
+        item = self._ready.get()
+        if isinstance(item, StampedImage):
+            return item
+        self._closed.set()
+        raise item
+
+    def close(self) -> None:
+        """Read no further."""
+        self._closed.set()
+        self._thread.join()
+
+    def _run(self, images: Iterator[StampedImage]) -> None:
+        try:
+            for image in images:
+                if not self._offer(image):
+                    return
+            self._offer(StopIteration())
+        except Exception as error:  # told where the images are taken
+            self._offer(error)
+
+    def _offer(self, item: StampedImage | BaseException) -> bool:
+        while not self._closed.is_set():
+            try:
+                self._ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
 
 
 class Playback:

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 import av
-import numpy as np
 
 from vla_driving.camera.compressed import decode_compressed
-from vla_driving.camera.images import CompressedImage, DecodeError
+from vla_driving.camera.decoding import size_of
+from vla_driving.camera.images import CompressedImage, DecodeError, Picture
 from vla_driving.contract.cameras import Camera, Mount
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.frames import Image
 from vla_driving.contract.settings import SettingsError
 
-TOPICS = ("topic", "compressed_topic")
-"""Words in camera_ingest.sources that name no file."""
 MAX_MISSING = 0.05
 """Share of the images that a video states and may lack: edit lists leave a few out."""
 _PICTURES = (".jpg", ".jpeg", ".png")
@@ -31,10 +29,10 @@ class SourceError(SettingsError):
 
 @dataclass(frozen=True, eq=False)
 class StampedImage:
-    """An rgb image and its time after the first one of the source."""
+    """A picture and its time after the first one of the source."""
 
     offset_ns: Nanoseconds
-    image: Image
+    image: Picture
 
 
 class Source(Protocol):
@@ -74,7 +72,7 @@ class VideoFile:
         first = next(self._decode(), None)
         if first is None:
             raise SourceError(f"{path}: holds no video image")
-        self.height, self.width = first.image.shape[:2]
+        self.width, self.height = size_of(first.image)
         with self._open() as container:
             rate = container.streams.video[0].average_rate
         if not rate:
@@ -102,6 +100,7 @@ class VideoFile:
         offset_ns, count = -1, 0
         with self._open() as container:
             stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
             try:
                 for frame in container.decode(stream):
                     if frame.time is None:
@@ -113,8 +112,7 @@ class VideoFile:
                             f"{self.path}: times do not increase at {frame.time:.3f} s"
                         )
                     count += 1
-                    image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-                    yield StampedImage(offset_ns, image)
+                    yield StampedImage(offset_ns, frame)
             except av.FFmpegError as error:
                 at = max(0, offset_ns) / SECOND
                 raise SourceError(

@@ -19,6 +19,10 @@ _OPTIONS = {
 }
 
 
+class WaitsForKeyframe(DecodeError):
+    """Nothing is wrong with this packet, but it continues images that are not there."""
+
+
 class VideoDecoder:
     """Decodes one camera's packets in order.
 
@@ -57,7 +61,7 @@ class VideoDecoder:
             self._waits_because, self._left_out = "", 0
         elif self._waits_because:
             self._left_out += 1
-            raise DecodeError(
+            raise WaitsForKeyframe(
                 f"{packet.format} waits for a keyframe ({self._waits_because};"
                 f" {self._left_out} packets left out)"
             )

@@ -39,7 +39,8 @@ class Warp:
     `reduction` is the power of two by which the camera's image is to be made smaller first, while
     it is decoded: the largest that leaves at least one pixel for each of the virtual image, in
     every direction at every place (`density`, camera pixels for one virtual pixel: least, median,
-    most; from the singular values of the map's Jacobian).
+    most; from the singular values of the map's Jacobian). `seen` (H, W) are the virtual pixels that
+    the camera has, None where it has all.
     """
 
     def __init__(self, physical: Camera, virtual: Camera) -> None:
@@ -47,6 +48,7 @@ class Warp:
         pixels, inside = _map(physical, virtual)
         self.physical = physical
         self.coverage = float(inside.mean())
+        self.seen = None if inside.all() else inside
         if self.coverage < MIN_COVERAGE:
             raise SettingsError(
                 f"camera {physical.name!r} sees {self.coverage:.0%} of the model's view"

@@ -58,9 +58,8 @@ class FrameSet:
 class CameraReport:
     """Health of one camera; status, value and limit as in its `CameraFrame`.
 
-    `rate` is that of its stamps of late in Hz, `brightness` the 95th percentile (0 to 255),
-    `saturated` the share of pixels, `contrast` the standard deviation of brightness, `sharpness`
-    the variance of its Laplacian; NaN where there was no image to measure.
+    `rate` is that of its stamps of late in Hz; `brightness`, `saturated`, `contrast` and
+    `sharpness` are the Measures of camera/health.py. NaN where there was nothing to measure.
     """
 
     name: str

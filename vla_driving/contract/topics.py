@@ -15,12 +15,14 @@ from enum import Enum
 class Delivery(Enum):
     """Quality of service, chosen per topic.
 
-    LATEST: best effort, depth 1: large and soon replaced. STATE: reliable, depth 1: small, latest
+    LATEST: best effort, depth 1: large and soon replaced. STREAM: best effort, depth 30: each
+    continues the one before. STATE: reliable, depth 1: small, latest
     wins. LATCHED: reliable, transient local, depth 1: late joiners get the newest. EVENT: reliable,
     depth 100: nothing is to be lost.
     """
 
     LATEST = "latest"
+    STREAM = "stream"
     STATE = "state"
     LATCHED = "latched"
     EVENT = "event"
@@ -61,8 +63,17 @@ TOPICS: tuple[Topic, ...] = (
           Delivery.LATEST, "camera", 2.0, "raw images, one topic a camera"),
     Topic("camera/{camera}/image/compressed", "sensor_msgs/msg/CompressedImage", "camera driver",
           ("camera_ingest",), Delivery.LATEST, "camera", 2.0, "jpeg or png instead of raw images"),
+    Topic("camera/{camera}/video", _MSGS + "CompressedVideo", "camera driver", ("camera_ingest",),
+          Delivery.STREAM, "camera", 2.0, "H.264 or H.265 instead of images"),
+    Topic("camera/{camera}/image/foxglove", "foxglove_msgs/msg/CompressedVideo", "camera driver",
+          ("camera_ingest",), Delivery.STREAM, "camera", 2.0,
+          "the same, where foxglove_msgs is installed"),
+    Topic("camera/{camera}/image/ffmpeg", "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
+          "camera driver", ("camera_ingest",), Delivery.STREAM, "camera", 2.0,
+          "the same, where ffmpeg_image_transport_msgs is installed"),
     Topic("camera/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", "camera driver",
-          ("event_recorder",), Delivery.STATE, "camera", None, "intrinsics, kept in the bag"),
+          ("camera_ingest", "event_recorder"), Delivery.LATEST, "camera", None,
+          "intrinsics, held against the camera file and kept in the bag"),
     Topic("vla/frames", _MSGS + "FrameSet", "camera_ingest", ("vla_inference",),
           Delivery.LATEST, "frames", 2.0, "images at the model's size"),
     Topic("vla/camera_health", _MSGS + "CameraHealth", "camera_ingest", ("safety_monitor",),

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import cv2
 
-from vla_driving.camera.images import CameraImage, CompressedImage, RawImage
+from vla_driving.camera.feeds import feed, is_live
+from vla_driving.camera.images import CameraImage
+from vla_driving.camera.info import CameraInfo
 from vla_driving.camera.ingest import CameraCounters, CameraIngest, CameraInputs
-from vla_driving.camera.playback import Playback
+from vla_driving.camera.live import LiveCamera
+from vla_driving.camera.playback import Playback, Prefetch
 from vla_driving.camera.settings import CameraIngestSettings
-from vla_driving.camera.sources import TOPICS, assumed_camera, open_source
+from vla_driving.camera.sources import assumed_camera, open_source
 from vla_driving.contract.cameras import Camera, load_camera
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.events import DriveEvent, Severity
-from vla_driving.contract.frames import camera_health
-from vla_driving.contract.messages import stamp_of
+from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.topics import camera_topic
 from vla_driving.contract.vehicle import VehicleState
+from vla_driving.nodes.camera_topics import Kind, info_of, kind_of
 from vla_driving.nodes.cameras import ASSUMED
 from vla_driving.nodes.parameters import named_file
 from vla_driving.nodes.process import run
@@ -43,10 +45,15 @@ class CameraIngestNode(StackNode):
 
     def configure(self) -> None:
         """Open cameras and files. Raises SettingsError, ModelError with one line."""
-        manifest = load_manifest(self.model_folder() / "manifest.yaml")
         self._playbacks: list[Playback] = []
+        self._prefetches: list[Prefetch] = []
+        self._live: list[LiveCamera] = []
+        self._woken = False
+        self._infos: tuple[CameraInfo, ...] = ()
+        self._camera_hz: dict[str, float] = {}
         self._counters = CameraCounters()
         self._moving = True
+        manifest = load_manifest(self.model_folder() / "manifest.yaml")
         files, sources = self.stack.cameras, self.settings.sources
         if len(files) != len(sources):
             raise SettingsError(
@@ -58,9 +65,17 @@ class CameraIngestNode(StackNode):
         cameras = [self._open(f, s) for f, s in zip(files, sources, strict=True)]
         self._core = CameraIngest(
             self.settings, cameras, manifest.inputs.cameras, manifest.title,
-            self.stack.rates.frames,
+            self.stack.rates.frames, self._camera_hz,
         )
         self.every(STEP_RATE_HZ, self._tick)
+
+    def release(self) -> None:
+        """Close devices, streams and files."""
+        for live in self._live:
+            live.close()
+        for ahead in self._prefetches:
+            ahead.close()
+        self._live, self._prefetches, self._playbacks = [], [], []
 
     def diagnose(self) -> dict[str, str]:
         """Counters of images and sets."""
@@ -70,17 +85,28 @@ class CameraIngestNode(StackNode):
             "frame_sets": str(counters.sets),
             "images_dropped": str(counters.dropped),
             "images_skipped": str(counters.skipped),
+            **{f"{live.camera} images_not_taken": str(live.dropped) for live in self._live},
         }
 
     def _open(self, file: str, source: str) -> Camera:
-        if source in TOPICS:
-            if file == ASSUMED:
-                raise SettingsError(
-                    f"cameras: {ASSUMED!r} needs a file in camera_ingest.sources, not {source!r}"
-                )
-            camera = load_camera(named_file(file, "cameras"))
-            self._listen_to(camera.name, source)
-            return camera
+        rate_hz = self.stack.rates.camera
+        kind = kind_of(source)
+        if kind is None and not is_live(source):
+            return self._open_file(file, source)
+        if file == ASSUMED:
+            raise SettingsError(
+                f"cameras: {ASSUMED!r} needs a file in camera_ingest.sources, not {source!r}"
+            )
+        camera = load_camera(named_file(file, "cameras"))
+        self._camera_hz[camera.name] = rate_hz
+        if kind is None:
+            connect = feed(source, camera.width, camera.height, rate_hz, self.settings.live)
+            self._live.append(LiveCamera(camera.name, connect, self.settings.live, self._wake))
+        else:
+            self._listen_to(camera.name, kind)
+        return camera
+
+    def _open_file(self, file: str, source: str) -> Camera:
         opened = open_source(Path(source), self.stack.rates.camera)
         if file == ASSUMED:
             camera, warning = assumed_camera(
@@ -90,31 +116,56 @@ class CameraIngestNode(StackNode):
             self.get_logger().warning(warning)
         else:
             camera = load_camera(named_file(file, "cameras"))
-        self._playbacks.append(Playback(camera.name, source, opened.images(self.settings.loop)))
+        ahead = Prefetch(opened.images(self.settings.loop))
+        self._prefetches.append(ahead)
+        self._playbacks.append(Playback(camera.name, source, ahead))
+        self._camera_hz[camera.name] = opened.rate_hz
         return camera
 
-    def _listen_to(self, camera: str, source: str) -> None:
-        compressed = source == "compressed_topic"
-        row = "camera/{camera}/image" + ("/compressed" if compressed else "")
-        take = self._take_compressed if compressed else self._take_raw
-        self.listen(row, None, self.timed(partial(take, camera)), camera_topic(row, camera))
+    def _listen_to(self, camera: str, kind: Kind) -> None:
+        def take(message: Any) -> None:
+            self._step(kind.image(camera, message))
 
-    def _take_raw(self, camera: str, message: Any) -> None:
-        payload = RawImage(
-            message.height, message.width, message.encoding, message.step, message.data
+        def take_info(message: Any) -> None:
+            others = tuple(i for i in self._infos if i.camera != camera)
+            self._infos = (*others, info_of(camera, message))
+
+        self.listen(kind.row, None, self.timed(take), camera_topic(kind.row, camera))
+        row = "camera/{camera}/camera_info"
+        self.listen(row, None, take_info, camera_topic(row, camera))
+
+    def _wake(self) -> None:
+        """From a thread that reads: step at once, rather than at the next tick."""
+        if self.executor is not None and self.active and not self._woken:
+            self._woken = True
+            self.executor.create_task(self._step_live)
+
+    def _step_live(self) -> None:
+        self._woken = False
+        if self.active:
+            self.timed(self._step)(*self._live_images())
+
+    def _live_images(self) -> list[CameraImage]:
+        now_ns = self.now_ns()
+        images = [live.take(now_ns) for live in self._live]
+        for live in self._live:
+            for well, what in live.take_news():
+                self._tell_source(live.camera, well, f"{live.camera}: {what}")
+        return [image for image in images if image is not None]
+
+    def _tell_source(self, camera: str, well: bool, text: str) -> None:
+        severity = Severity.INFO if well else Severity.ERROR
+        name = "camera_source_back" if well else "camera_source_lost"
+        self.tell(
+            DriveEvent(self.now_ns(), severity, self.NAME, name, camera, 0.0, 0.0, "", text)
         )
-        self._step(CameraImage(camera, stamp_of(message.header.stamp), payload))
-
-    def _take_compressed(self, camera: str, message: Any) -> None:
-        payload = CompressedImage(message.data)
-        self._step(CameraImage(camera, stamp_of(message.header.stamp), payload))
 
     def _take_state(self, state: VehicleState) -> None:
         self._moving = abs(state.speed) > MOVING_SPEED
 
     def _tick(self) -> None:
         now_ns = self.now_ns()
-        images = []
+        images = self._live_images()
         for playback in self._playbacks:
             image = playback.step(now_ns)
             if image is not None:
@@ -129,11 +180,13 @@ class CameraIngestNode(StackNode):
         self._step(*images)
 
     def _step(self, *images: CameraImage) -> None:
-        outputs = self._core.step(CameraInputs(images, self._moving), self.now_ns())
+        infos, self._infos = self._infos, ()
+        outputs = self._core.step(CameraInputs(images, self._moving, infos), self.now_ns())
         self._counters = outputs.counters
-        if outputs.frames is not None:
-            self.send("vla/camera_health", signed(camera_health(outputs.frames)))
-            self.send("vla/frames", outputs.frames)
+        if (frames := outputs.frames) is not None:
+            health = CameraHealth(frames.stamp_ns, frames.sequence, frames.model, outputs.health)
+            self.send("vla/camera_health", signed(health))
+            self.send("vla/frames", frames)
         for event in outputs.events:
             self.tell(event)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from vla_driving.contract.cameras import Camera, load_camera
 from vla_driving.contract.topics import Topic, camera_topic
 from vla_driving.nodes.parameters import StackSettings, named_file
@@ -13,6 +15,11 @@ ASSUMED = "assumed"
 def known_cameras(stack: StackSettings) -> list[Camera]:
     """Cameras that have a file, in order. Raises SettingsError."""
     return [load_camera(named_file(c, "cameras")) for c in stack.cameras if c != ASSUMED]
+
+
+def is_installed(row: Topic) -> bool:
+    """Whether the package of a row's message type is there; a few are not everywhere."""
+    return importlib.util.find_spec(row.type.split("/")[0]) is not None
 
 
 def topic_names(row: Topic, cameras: list[Camera]) -> list[str]:

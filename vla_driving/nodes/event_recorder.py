@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.topics import Topic
-from vla_driving.nodes.cameras import known_cameras, topic_names
+from vla_driving.nodes.cameras import is_installed, known_cameras, topic_names
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
 from vla_driving.recording.bag_writer import BagWriter
@@ -29,7 +29,7 @@ class EventRecorder(StackNode):
         """Open the bag and subscribe. Raises ValueError where the bag cannot be made."""
         self._writer: BagWriter | None = None
         self._fault_told = False
-        topics = recorded_topics(self.settings)
+        topics = [row for row in recorded_topics(self.settings) if is_installed(row)]
         self._writer = BagWriter(bag_folder(self.settings, self.now_ns()), self.settings)
         cameras = known_cameras(self.stack)
         for row in topics:

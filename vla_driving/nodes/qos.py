@@ -14,6 +14,7 @@ def profile(delivery: Delivery, depth: int | None = None) -> QoSProfile:
     """QoS profile of a delivery; see Delivery for what each means. A reader may keep more."""
     reliability, durability, own_depth = {
         Delivery.LATEST: (_BEST_EFFORT, _VOLATILE, 1),
+        Delivery.STREAM: (_BEST_EFFORT, _VOLATILE, 30),
         Delivery.STATE: (_RELIABLE, _VOLATILE, 1),
         Delivery.LATCHED: (_RELIABLE, _LATCHED, 1),
         Delivery.EVENT: (_RELIABLE, _VOLATILE, 100),

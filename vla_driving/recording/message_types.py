@@ -8,7 +8,7 @@ from typing import Any
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from vla_driving.paths import message_folder
+from vla_driving.paths import MissingFilesError, message_folder
 
 PACKAGE = "vla_driving_msgs"
 
@@ -33,9 +33,25 @@ def definition(message_type: str) -> tuple[str, str]:
     """Definition (ros2msg, dependencies included) and RIHS01 hash. Raises UnknownType."""
     store = stack_types()
     if message_type not in store.types:
+        _register_installed(store, message_type)
+    if message_type not in store.types:
         raise UnknownType(f"{message_type}: no message definition, so it cannot be recorded")
     text, _ = store.generate_msgdef(message_type, ros_version=2)
     return text, store.hash_rihs01(message_type)
+
+
+def _register_installed(store: Typestore, message_type: str) -> None:
+    """Add the messages of another package, if it is installed."""
+    package = message_type.split("/")[0]
+    types: dict[str, Any] = {}
+    try:
+        for path in sorted(message_folder(package).glob("*.msg")):
+            name = f"{package}/msg/{path.stem}"
+            if name not in store.types:
+                types.update(get_types_from_msg(path.read_text(encoding="utf-8"), name))
+    except MissingFilesError:
+        return
+    store.register(types)
 
 
 def types_from_definition(message_type: str, text: str) -> Typestore:

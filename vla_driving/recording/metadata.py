@@ -45,8 +45,8 @@ def qos_profiles(name: str) -> list[dict[str, Any]]:
     return [
         {
             "history": "keep_last",
-            "depth": 100 if topic.delivery is Delivery.EVENT else 1,
-            "reliability": "best_effort" if topic.delivery is Delivery.LATEST else "reliable",
+            "depth": {Delivery.EVENT: 100, Delivery.STREAM: 30}.get(topic.delivery, 1),
+            "reliability": "best_effort" if topic.delivery in _LOSSY else "reliable",
             "durability": "transient_local" if latched else "volatile",
             "deadline": dict(_FOREVER),
             "lifespan": dict(_FOREVER),
@@ -119,6 +119,7 @@ def _dump(data: Any) -> str:
     return yaml.dump(data, Dumper=_NoAliases, sort_keys=False, width=10_000)
 
 
+_LOSSY = (Delivery.LATEST, Delivery.STREAM)
 _PATTERNS = tuple(
     (topic, re.compile("(^|/)" + re.escape(topic.name).replace(r"\{camera\}", "[^/]+") + "$"))
     for topic in TOPICS

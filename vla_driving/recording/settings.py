@@ -11,7 +11,10 @@ from vla_driving.contract.settings import SettingsError, choice, described, quan
 from vla_driving.contract.topics import BY_NAME, Topic
 
 MIB = 1024 * 1024
-PICTURE_TOPICS = ("camera/{camera}/image", "camera/{camera}/image/compressed", "vla/frames")
+PICTURE_TOPICS = (
+    "camera/{camera}/image", "camera/{camera}/image/compressed", "camera/{camera}/video",
+    "camera/{camera}/image/foxglove", "camera/{camera}/image/ffmpeg", "vla/frames",
+)
 
 
 @dataclass(frozen=True)
