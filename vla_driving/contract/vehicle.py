@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from pathlib import Path
 
 from vla_driving.contract.clock import Nanoseconds
-from vla_driving.contract.settings import load, quantity
+from vla_driving.contract.settings import SettingsError, load, quantity
 
 
 class Gear(IntEnum):
@@ -133,4 +134,10 @@ class VehicleParameters:
 
 def load_vehicle(path: Path) -> VehicleParameters:
     """Read config/vehicles/<name>.yaml. Raises SettingsError."""
-    return load(VehicleParameters, path)
+    vehicle = load(VehicleParameters, path)
+    ladder = ("comfort_deceleration", "max_deceleration", "emergency_deceleration")
+    for gentle, hard in pairwise(ladder):
+        low, high = getattr(vehicle, gentle), getattr(vehicle, hard)
+        if low > high:
+            raise SettingsError(f"{path}: {gentle}: {low} is above {hard}, {high} m/s^2")
+    return vehicle

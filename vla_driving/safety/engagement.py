@@ -100,7 +100,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_E.OVERRIDING, _E.MINIMAL_RISK, "let go, a check asks for a stop",
                lambda m: not m.driver.overrides and m.wishes.stop),
     Transition(_E.OVERRIDING, _E.ENABLED, "let go for long enough",
-               lambda m: m.released_s >= m.settings.override_release),
+               lambda m: not m.driver.overrides
+               and m.released_s >= m.settings.override_release),
     Transition(_E.SOFT_DISABLING, _E.DISABLED, "the driver takes over",
                lambda m: m.driver.overrides or m.driver.cancel),
     Transition(_E.SOFT_DISABLING, _E.MINIMAL_RISK, "a check asks for a stop",

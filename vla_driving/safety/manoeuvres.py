@@ -21,7 +21,7 @@ from vla_driving.contract.vehicle import VehicleParameters, VehicleState
 FloatArray = npt.NDArray[np.float64]
 
 _EXTENSION_M = 120.0
-_EXTENSION_STEP_M = 2.0
+EXTENSION_STEP_M = 2.0
 """A path that is too short for the stop is carried on at its last mean curvature."""
 _SUBSTEPS = 4
 """The speed profile is integrated at 25 ms, so that its end lies within 3 cm at 1 m/s."""
@@ -75,13 +75,13 @@ def _extended(
     curvature: FloatArray,
     bend: float,
 ) -> StopPath:
-    more = np.arange(_EXTENSION_STEP_M, _EXTENSION_M + 0.1, _EXTENSION_STEP_M)
-    middle = heading[-1] + bend * (more - 0.5 * _EXTENSION_STEP_M)
+    more = np.arange(EXTENSION_STEP_M, _EXTENSION_M + 0.1, EXTENSION_STEP_M)
+    middle = heading[-1] + bend * (more - 0.5 * EXTENSION_STEP_M)
     return StopPath(
         stamp_ns,
         np.concatenate([arc, arc[-1] + more]),
-        np.concatenate([x, x[-1] + np.cumsum(_EXTENSION_STEP_M * np.cos(middle))]),
-        np.concatenate([y, y[-1] + np.cumsum(_EXTENSION_STEP_M * np.sin(middle))]),
+        np.concatenate([x, x[-1] + np.cumsum(EXTENSION_STEP_M * np.cos(middle))]),
+        np.concatenate([y, y[-1] + np.cumsum(EXTENSION_STEP_M * np.sin(middle))]),
         np.concatenate([heading, heading[-1] + bend * more]),
         np.concatenate([curvature, np.full(len(more), bend)]),
     )
@@ -107,6 +107,19 @@ class Braking:
         """Time to standstill from `speed` in m/s, with the full build-up still to come."""
         return max(speed, 0.0) / self.deceleration + self.deceleration / self.jerk
 
+    def distance(self, speed: float) -> float:
+        """Way to standstill from `speed` in m/s, with the full build-up still to come, m.
+
+        v²/(2·a) + v·t with the time t = a/j of the build-up: never less than what `profile` drives.
+        """
+        way = max(speed, 0.0)
+        return way * way / (2.0 * self.deceleration) + way * self.deceleration / self.jerk
+
+    def longest_m(self, speed: float) -> float:
+        """Distance to standstill from `speed` in m/s, with the full build-up still to come."""
+        build_up_s = self.deceleration / self.jerk
+        return max(speed, 0.0) * (0.5 * max(speed, 0.0) / self.deceleration + build_up_s)
+
     def profile(self, speed: float, stamp_ns: Nanoseconds) -> tuple[FloatArray, FloatArray]:
         """Distance in m and speed in m/s, (64,) at TIMES_S after `stamp_ns`, from `speed` on."""
         start = max(age_s(self.since_ns, stamp_ns), 0.0)
@@ -125,9 +138,13 @@ class Braking:
         return distance[at], speeds[at]
 
 
+PLANNED_DECELERATION = 4.0
+"""m/s². No planned stop brakes harder, not even at its begin (UN R157 section 5.5)."""
+
+
 def comfortable(vehicle: VehicleParameters, acceleration: float, now_ns: Nanoseconds) -> Braking:
-    """A stop in lane from the acceleration measured now, m/s²."""
-    start = min(max(acceleration, -vehicle.emergency_deceleration), 0.0)
+    """A planned stop, in lane or beside it, from the acceleration measured now, m/s²."""
+    start = min(max(acceleration, -PLANNED_DECELERATION), 0.0)
     return Braking(now_ns, start, vehicle.comfort_deceleration, vehicle.max_jerk)
 
 
@@ -140,7 +157,7 @@ def emergency(vehicle: VehicleParameters, acceleration: float, now_ns: Nanosecon
 def stop(path: StopPath, braking: Braking, speed: float) -> Trajectory:
     """Braking along a path, in base_link at the path's stamp, from `speed` in m/s then."""
     distance, speeds = braking.profile(speed, path.stamp_ns)
-    arc = _abreast(path) + distance
+    arc = abreast(path) + distance
     before = np.concatenate([[max(speed, 0.0)], speeds[:-1]])
     single = np.float32
     return Trajectory(
@@ -155,7 +172,7 @@ def stop(path: StopPath, braking: Braking, speed: float) -> Trajectory:
     )
 
 
-def _abreast(path: StopPath) -> float:
+def abreast(path: StopPath) -> float:
     """Arc length of the point of the path that is nearest to the car, m."""
     nearest = int(np.argmin(path.x**2 + path.y**2))
     heading = path.heading[nearest]
