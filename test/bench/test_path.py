@@ -13,7 +13,7 @@ import cv2
 
 from vla_driving.bench import path
 from vla_driving.bench.domain import own_domain
-from vla_driving.bench.feeder import Driver, header_stamp, load, restamped
+from vla_driving.bench.feeder import Driver, frame_stamp, header_stamp, load, restamped
 from vla_driving.bench.path import PathError, growth, summary
 from vla_driving.bench.recorded import DriveWriter, settings_of
 from vla_driving.contract.cameras import load_camera
@@ -85,6 +85,18 @@ def test_a_stamp_is_replaced_in_the_bytes() -> None:
     image = deserialize_message(fresh, Image)
     assert (image.header.stamp.sec, image.header.stamp.nanosec) == (5, 7)
     assert (image.height, image.width, image.encoding) == (2, 3, "rgb8")
+
+
+@pytest.mark.parametrize("kind", ["ApprovedPlan", "ControlCommand"])
+@pytest.mark.parametrize("frame_id", ["", "base_link", "a_longer_name_than_that"])
+def test_the_frame_behind_a_message_is_found_in_its_bytes(kind: str, frame_id: str) -> None:
+    from rclpy.serialization import serialize_message
+    from vla_driving_msgs import msg as msgs
+
+    message = getattr(msgs, kind)(sequence=2**63, plan_sequence=7)
+    message.header.frame_id = frame_id
+    message.frame_stamp.sec, message.frame_stamp.nanosec = 1_700_000_000, 123
+    assert frame_stamp(serialize_message(message)) == 1_700_000_000 * 10**9 + 123
 
 
 def test_the_driver_engages_once_and_hands_back_before_the_bag_begins_anew() -> None:

@@ -13,6 +13,7 @@ import json
 import struct
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,13 @@ def header_stamp(cdr: bytes) -> Nanoseconds:
     return int(seconds) * SECOND + int(nanoseconds)
 
 
+def frame_stamp(cdr: bytes) -> Nanoseconds:
+    """`frame_stamp` of a serialised ApprovedPlan or ControlCommand: after header and two numbers."""
+    (length,) = struct.unpack_from("<I", cdr, _STAMP_AT + 8)
+    numbers_at = -(-(12 + length) // 8) * 8
+    return header_stamp(cdr[numbers_at + 16 :])
+
+
 class Driver:
     """Engages when the stack is ready, and takes the car back before the bag begins anew."""
 
@@ -157,8 +165,8 @@ class Feeder:
     def _listen(self) -> None:
         for topic, kind, take, raw in (
             ("vla/plan", msgs.Plan, self._take_plan, True),
-            ("vla/approved_plan", msgs.ApprovedPlan, self._take_approved, False),
-            ("vla/control_command", msgs.ControlCommand, self._take_command, False),
+            ("vla/approved_plan", msgs.ApprovedPlan, self._take_approved, True),
+            ("vla/control_command", msgs.ControlCommand, self._take_command, True),
             ("vla/safety_state", msgs.SafetyState, self._take_safety, False),
             ("diagnostics", DiagnosticArray, self._take_diagnostics, False),
         ):
@@ -167,14 +175,14 @@ class Feeder:
 
     def feed(self, warm_up_s: float, duration_s: float) -> dict[str, Any]:
         """Feed for `warm_up_s` and then `duration_s`; what was noted in the latter."""
-        begin = time.monotonic()
-        self._feed_until(begin + warm_up_s, "warming up")
+        timeline, begin = self._timeline(), time.monotonic()
+        self._feed_until(timeline, begin + warm_up_s, "warming up")
         # What is still under way belongs to the warm-up.
         self._frames.clear()
         self._late_ms.clear()
         before = {node: dict(values) for node, values in self.diagnostics.items()}
         print("WARM", flush=True)
-        self._feed_until(begin + warm_up_s + duration_s, "measuring")
+        self._feed_until(timeline, begin + warm_up_s + duration_s, "measuring")
         # The last frame's command may still be under way, and is not missing for that.
         frames = [dataclasses.asdict(f) for f in list(self._frames.values())[:-2]]
         return {
@@ -185,19 +193,26 @@ class Feeder:
             "diagnostics": self.diagnostics,
         }
 
-    def _feed_until(self, end_s: float, word: str) -> None:
-        lines = time.monotonic() + LINE_EVERY_S
-        while time.monotonic() < end_s:
-            begin_ns = time.monotonic_ns()
+    def _timeline(self) -> Iterator[tuple[float, Entry]]:
+        """When which message is due on the monotonic clock in s, lap after lap without end."""
+        begin_ns = time.monotonic_ns()
+        while True:
             for entry in self._entries:
-                due_s = (begin_ns + entry.offset_ns) / SECOND
-                self._spin_until(due_s)
-                self._send(entry, due_s)
-                if (now := time.monotonic()) >= end_s:
-                    return
-                if now > lines:
-                    lines += LINE_EVERY_S
-                    print(f"{word}, {end_s - now:.0f} s left: {self._line()}", flush=True)
+                yield (begin_ns + entry.offset_ns) / SECOND, entry
+            begin_ns += self._lap_ns
+
+    def _feed_until(
+        self, timeline: Iterator[tuple[float, Entry]], end_s: float, word: str
+    ) -> None:
+        lines = time.monotonic() + LINE_EVERY_S
+        for due_s, entry in timeline:
+            self._spin_until(due_s)
+            self._send(entry, due_s)
+            if (now := time.monotonic()) >= end_s:
+                return
+            if now > lines:
+                lines += LINE_EVERY_S
+                print(f"{word}, {end_s - now:.0f} s left: {self._line()}", flush=True)
 
     def _line(self) -> str:
         times = [f.command_ms for f in self._frames.values() if f.command_ms is not None]
@@ -247,13 +262,13 @@ class Feeder:
             stages = {stage.stage: float(stage.milliseconds) for stage in plan.stages}
             frame.forward_ms, frame.actor_ms = stages.get("forward"), sum(stages.values())
 
-    def _take_approved(self, message: msgs.ApprovedPlan) -> None:
-        frame = self._frames.get(stamp_of(message.frame_stamp))
+    def _take_approved(self, cdr: bytes) -> None:
+        frame = self._frames.get(frame_stamp(cdr))
         if frame is not None and frame.approved_ms is None:
             frame.approved_ms = self._since(frame)
 
-    def _take_command(self, message: msgs.ControlCommand) -> None:
-        frame = self._frames.get(stamp_of(message.frame_stamp))
+    def _take_command(self, cdr: bytes) -> None:
+        frame = self._frames.get(frame_stamp(cdr))
         if frame is not None and frame.command_ms is None:
             frame.command_ms = self._since(frame)
 

@@ -184,9 +184,10 @@ class CameraIngestNode(StackNode):
         outputs = self._core.step(CameraInputs(images, self._moving, infos), self.now_ns())
         self._counters = outputs.counters
         if (frames := outputs.frames) is not None:
+            # First what the model waits for; its plan comes long after the health of its frames.
+            self.send("vla/frames", frames)
             health = CameraHealth(frames.stamp_ns, frames.sequence, frames.model, outputs.health)
             self.send("vla/camera_health", signed(health))
-            self.send("vla/frames", frames)
         for event in outputs.events:
             self.tell(event)
 
