@@ -14,6 +14,7 @@ from vla_driving.contract.rates import Rates
 from vla_driving.contract.settings import from_mapping
 from vla_driving.contract.topics import TOPICS
 from vla_driving.nodes.parameters import Leaf, StackSettings, leaves
+from vla_driving.replay.faults.reference import faults_page
 from vla_driving.safety.reference import safety_page, shipped_limits
 
 NODES = tuple(node for process in reversed(PROCESSES) for node in process.nodes)
@@ -96,6 +97,7 @@ def pages(root: Path) -> dict[Path, str]:
     return {
         root / "docs/topics.md": topics_page(rates),
         root / "docs/parameters.md": parameters_page(stack),
+        root / "docs/faults.md": faults_page(),
         root / "docs/safety.md": safety_page(shipped_limits(root)),
     }
 

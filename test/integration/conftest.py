@@ -7,7 +7,9 @@ try:
     import rclpy  # noqa: F401
     import vla_driving_msgs.msg  # noqa: F401
 except ImportError:
-    collect_ignore = ["test_drive.py", "test_deaths.py", "test_refusals.py", "test_demo.py"]
+    collect_ignore = [
+        "test_drive.py", "test_deaths.py", "test_refusals.py", "test_demo.py", "test_faults.py",
+    ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -47,7 +47,9 @@ PATIENT = (
     "safety_monitor.inputs.plan_max_age=1.5", "safety_monitor.inputs.vehicle_state_max_age=0.8",
     "safety_monitor.inputs.objects_max_age=1.5", "safety_monitor.inputs.frames_max_age=1.5",
     "safety_monitor.inputs.min_rate_share=0.1", "safety_monitor.reaction.fallback_validity=1.0",
+    "safety_monitor.inputs.heartbeat_max_age=1.0",
     "controller_bridge.supervision.vehicle_state_timeout=0.8",
+    "controller_bridge.supervision.approved_plan_timeout=0.8",
 )
 
 

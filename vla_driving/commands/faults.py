@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     cases = choose(tuple(arguments.fault))
     out: Path = arguments.out
     work = out.parent / "faults"
-    work.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
     plan = [(case, _count(case, arguments)) for case in cases]
     _print(f"{sum(n for _, n in plan)} runs of {len(plan)} faults; logs in {work / 'log'}")
     rows, handling = _inject(arguments, work, plan)
@@ -63,7 +64,7 @@ def _inject(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     extra: Overrides = {
         "simulator": {"scenario": arguments.scenario},
-        "event_recorder": {"folder": str(work / f"bag_{time.strftime('%H%M%S')}_{{time}}")},
+        "event_recorder": {"folder": str(work / "bag" / "{time}")},
     }
     options = start_options(arguments, work, extra)
     stack = read_yaml(options.params_files[0])["/**"]["ros__parameters"]
@@ -74,11 +75,15 @@ def _inject(
         if arguments.verbose:
             _print(line)
 
-    with FaultStand(options, camera, arguments.min_speed, show) as stand:
-        stand.start()
-        _print("all processes are up and active")
-        rows = Campaign(stand, vehicle, _print).run(plan)
-        return rows, _handling(stand)
+    try:
+        with FaultStand(options, camera, arguments.min_speed, show) as stand:
+            stand.start()
+            _print("all processes are up and active")
+            rows = Campaign(stand, vehicle, _print).run(plan)
+            return rows, _handling(stand)
+    finally:
+        # The recorder records, as in a drive; an hour of images is of no use to anybody.
+        shutil.rmtree(work / "bag", ignore_errors=True)
 
 
 def _handling(stand: FaultStand) -> list[str]:

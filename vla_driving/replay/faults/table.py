@@ -80,7 +80,7 @@ class FaultCase:
         return self.reaction in (Reaction.REFUSE, Reaction.STOP, Reaction.GATEWAY)
 
 
-_FRAMES_END = ("*_alive", "frames_*", "camera*", "plan_*", "light", "visibility")
+_FRAMES_END = ("camera_ingest_alive", "camera_*", "frames_*")
 _NOTICED = {
     "camera_ingest": _FRAMES_END,
     "vla_inference": ("vla_inference_alive", "plan_*"),
