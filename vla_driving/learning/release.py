@@ -159,6 +159,11 @@ distance and the speed limit, nothing of the lane's shape.
 |---|---|---|
 {rows}
 
+## Precisions
+`pilot.onnx` computes in float32. `pilot.int8.onnx` has the convolutions in int8 (explicit Q/DQ,
+symmetric, weights per channel, ranges from frames of training seeds) and everything else in
+float16. Which one runs is chosen in `config/stack.yaml`.
+
 ## Again
 `make train` collects the data from its seeds, trains, exports and writes this folder.
 """

@@ -22,6 +22,7 @@ from vla_driving.learning.dataset import DatasetError, read_all, read_size
 from vla_driving.learning.drive import Driver, StackDriver, TeacherDriver, measure
 from vla_driving.learning.driving import ModelPolicy, Setting, load_setting
 from vla_driving.learning.fit import FitSettings, fit, split
+from vla_driving.learning.quantise import write as write_precisions
 from vla_driving.learning.release import (
     Provenance,
     closed_loop_scores,
@@ -75,9 +76,8 @@ def train(recipe: Recipe, work: Path, folder: Path, version: str) -> None:
         collect(target, seeds, setting, ModelPolicy(draft), recipe.pilot_frames)
         weights = _fit(settings, data, work / f"round_{number}", weights)
     scores = score(setting, data, weights, work, recipe.routes, version)
-    manifest = release(
-        weights, folder, VIRTUAL_CAMERA, provenance(data, weights, version, scores)
-    )
+    release(weights, folder, VIRTUAL_CAMERA, provenance(data, weights, version, scores))
+    manifest = write_precisions(folder, ("int8",), data, version).manifest
     print(f"{folder}: {manifest.title}, sha256 {manifest.network.sha256}")
 
 

@@ -119,11 +119,12 @@ def _parse(library: Any, builder: Any, log: Any, model: Model) -> Any:
     flag = getattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if flag is None else 1 << int(flag))
     parser = library.OnnxParser(network, log)
-    if not parser.parse_from_file(str(model.network_path)):
+    # Some files that are no network at all are parsed to one without outputs.
+    if not parser.parse_from_file(str(model.network_path)) or not network.num_outputs:
         reasons = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise ModelError(
             f"{model.network_path}: {library.__name__} cannot read this network:"
-            f" {one_line(reasons or log.errors[-1:])}"
+            f" {one_line(reasons) or 'it has no outputs'}"
         )
     return network
 

@@ -36,8 +36,10 @@ class OnnxRuntime:
     Tensors stay bound to one place in the device's memory, as CUDA graphs need it.
     """
 
-    def __init__(self, device: str, settings: RuntimeSettings) -> None:
+    def __init__(self, device: str, settings: RuntimeSettings, literal: bool = False) -> None:
+        """`literal` runs every node of the graph as it stands, nothing fused: the reference."""
         self._device = device
+        self._literal = literal
         self._settings = settings
         self._session: Any = None
         self._binding: Any = None
@@ -121,6 +123,8 @@ class OnnxRuntime:
         options.intra_op_num_threads = self._settings.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        if self._literal:
+            options.graph_optimization_level = library.GraphOptimizationLevel.ORT_DISABLE_ALL
         # Spinning threads would take the other nodes' time between two frames.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if self._device != "CPU":

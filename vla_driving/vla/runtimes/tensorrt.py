@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,24 @@ class TensorRtRuntime:
         path = self._store.save(key, built.content, built.seconds, layers)
         self.notes.append(f"{path}: built in {built.seconds:.0f} s")
         return built.content
+
+    def refit(self, model: Model, library: Any, cuda: Cuda) -> bytes:
+        """Keep an engine made of a cached one and this model's weights. Raises EngineError."""
+        key, began = self.key(model, library, cuda), time.monotonic()
+        for content in self._store.refittable(key):
+            refitted = building.refit(library, content, model)
+            if refitted is None:
+                continue
+            _, engine = building.deserialise(library, refitted, str(self._store.path(key)))
+            layers = building.engine_layers(library, engine)
+            seconds = time.monotonic() - began
+            path = self._store.save(key, refitted, seconds, layers)
+            self.notes.append(f"{path}: refitted in {seconds:.1f} s")
+            return refitted
+        raise EngineError(
+            f"{self.name}: no cached engine takes the weights of {model.network_path}: build one"
+            " with vla_inference.runtime.engine.refittable"
+        )
 
     def warm_up(self, passes: int) -> None:
         """See Runtime.warm_up; ends with the capture of the CUDA graph."""
