@@ -132,6 +132,18 @@ def test_a_lost_reference_is_told_once_a_period() -> None:
     assert front.status_limit == pytest.approx(0.18)
 
 
+def test_stamps_of_sets_go_forward_through_a_loss_whatever_comes_late() -> None:
+    core, stamps = ingest(), list[int]()
+    images = {5: 0, 105: 100, 700: 205, 710: 600, 805: 800}
+    for now in range(0, 900, 5):
+        sent = [image(images[now])] if now in images else []
+        outputs = step(core, now, *sent)
+        if outputs.frames:
+            stamps.append(outputs.frames.stamp_ns)
+    assert stamps == sorted(set(stamps))
+    assert START + 205 * MILLISECOND in stamps and START + 800 * MILLISECOND in stamps
+
+
 def test_a_reference_that_never_came_is_missing() -> None:
     core = ingest()
     outputs = [step(core, k) for k in range(0, 500, 50)]

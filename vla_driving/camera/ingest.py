@@ -112,6 +112,7 @@ class CameraIngest:
         )
         self._due_ns: Nanoseconds | None = None
         self._told_ns: Nanoseconds = 0
+        self._set_ns: Nanoseconds = 0
 
     def step(self, inputs: CameraInputs, now_ns: Nanoseconds) -> CameraOutputs:
         """Take images in; a set where one is due, or where the reference's loss must be told."""
@@ -131,7 +132,7 @@ class CameraIngest:
             else:
                 self._count(skipped=1)
         elif self._is_silent(now_ns):
-            lost = self._pairs.without_reference(now_ns)
+            lost = self._pairs.without_reference(self._lost_stamp(now_ns))
             frames = self._set_of(lost, inputs.moving, now_ns)
         faults = [f for channel in self._channels.values() for f in channel.faults()]
         faults += (*self._input_faults.values(), *self._frame_faults)
@@ -180,12 +181,20 @@ class CameraIngest:
         quiet = age_s(self._heard_ns, now_ns) > self._patience_s
         return quiet and now_ns - self._told_ns >= self._period_ns
 
+    def _lost_stamp(self, now_ns: Nanoseconds) -> Nanoseconds:
+        """Of a set without its reference: later than the set before, earlier than what may come."""
+        newest = self._pairs.newest[self._settings.reference]
+        before = self._set_ns
+        if newest is None:
+            return now_ns - nanoseconds(self._settings.health.max_age)
+        return before + 1 if 0 <= before - newest < self._period_ns else newest
+
     def _set_of(self, paired: Paired, moving: bool, now_ns: Nanoseconds) -> FrameSet:
         faults: list[Fault] = []
         frames = tuple(self._frame(n, paired, moving, now_ns, faults) for n in self._names)
         self._frame_faults = tuple(faults)
         self._reports = tuple(self._channels[f.name].report(f) for f in frames)
-        self._told_ns = now_ns
+        self._told_ns, self._set_ns = now_ns, paired.stamp_ns
         self._count(sets=1)
         return FrameSet(paired.stamp_ns, self._counters.sets, self._model, frames)
 

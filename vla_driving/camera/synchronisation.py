@@ -84,13 +84,13 @@ class Synchroniser:
         self._forget(stamp_ns)
         return Paired(stamp_ns, images, self.newest)
 
-    def without_reference(self, now_ns: Nanoseconds) -> Paired:
+    def without_reference(self, stamp_ns: Nanoseconds) -> Paired:
         """The last that waits of each other camera, where the reference is lost."""
         images: dict[str, CameraImage | None] = {
             name: waiting[-1].image if waiting and name != self._reference else None
             for name, waiting in self._waiting.items()
         }
-        return Paired(now_ns, images, self.newest)
+        return Paired(stamp_ns, images, self.newest)
 
     def _settled(self, reference: Arrival) -> bool:
         """Whether nothing better can come from any camera."""
