@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -146,10 +148,51 @@ def test_a_killed_node_ends_the_launch_with_its_name(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_the_car_stops_after_a_death_before_all_go_down(tmp_path: Path) -> None:
     run = Launched("vla_driving.launch.py", tmp_path, "record:=false", "grace_time:=3.0")
-    run.wait_for("all 4 processes are up and active")
+    run.wait_for("all 3 processes are up and active")
     os.kill(run.pid_of("safety_monitor"), signal.SIGKILL)
     assert run.end() == 1
     assert "safety_monitor died: killed by SIGKILL; controller_bridge stops the car" in run.text
+
+
+@real
+@pytest.mark.integration
+def test_ctrl_c_brings_an_engaged_car_to_rest_first(tmp_path: Path) -> None:
+    from rig import PATIENT, Rig
+
+    overrides: dict[str, Any] = {}
+    for setting in PATIENT:
+        name, value = setting.split("=")
+        node, parameter = name.split(".", 1)
+        group = overrides.setdefault(node, {"ros__parameters": {}})["ros__parameters"]
+        *branches, leaf = parameter.split(".")
+        for branch in branches:
+            group = group.setdefault(branch, {})
+        group[leaf] = float(value)
+    file = tmp_path / "patient.yaml"
+    file.write_text(yaml.safe_dump(overrides))
+    run = Launched(
+        "vla_driving.launch.py", tmp_path, "record:=false", f"overrides_file:={file}"
+    )
+    rig = Rig()
+    try:
+        run.wait_for("up and active")
+        rig.engage()
+        os.kill(run.process.pid, signal.SIGINT)
+        assert run.end() == 0
+        assert rig.speed < 0.05
+    finally:
+        rig.close()
+    assert "stopping the car first" in run.text and "the car stands" in run.text
+
+
+@real
+@pytest.mark.integration
+def test_in_processes_of_their_own(tmp_path: Path) -> None:
+    run = Launched("vla_driving.launch.py", tmp_path, "record:=false", "composed:=false")
+    run.wait_for("all 4 processes are up and active")
+    os.kill(run.process.pid, signal.SIGINT)
+    assert run.end() == 0
+    assert run.text.count("process has finished cleanly") == 4
 
 
 @real

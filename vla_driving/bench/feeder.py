@@ -107,7 +107,7 @@ def header_stamp(cdr: bytes) -> Nanoseconds:
 
 
 def frame_stamp(cdr: bytes) -> Nanoseconds:
-    """`frame_stamp` of a serialised ApprovedPlan or ControlCommand: after header and two numbers."""
+    """The field of a serialised ApprovedPlan or ControlCommand: after header and two numbers."""
     (length,) = struct.unpack_from("<I", cdr, _STAMP_AT + 8)
     numbers_at = -(-(12 + length) // 8) * 8
     return header_stamp(cdr[numbers_at + 16 :])

@@ -25,8 +25,9 @@ from launch.actions import (
     RegisterEventHandler,
     SetEnvironmentVariable,
 )
-from launch.event_handlers import OnProcessExit
-from launch.events import matches_action
+from launch.event_handlers import OnProcessExit, OnShutdown
+from launch.events import Shutdown, matches_action
+from launch.events.process import SignalProcess
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
@@ -42,7 +43,7 @@ from vla_driving.bringup.processes import (
     Set,
     select,
 )
-from vla_driving.bringup.standstill import CarWatch
+from vla_driving.bringup.standstill import PROPOSES, CarWatch, bring_to_rest
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.messages import to_message
 from vla_driving.contract.topics import BY_NAME
@@ -51,6 +52,10 @@ from vla_driving.paths import config
 
 _EVERY = "/**"
 _SOURCE = "launch"
+# A terminal sends Ctrl-C to every process at once, and launch passes it on: the nodes leave it to
+# launch, which stops the car and then ends them by SIGTERM.
+_NO_INTERRUPTS = "env --ignore-signal=INT"
+_PATIENCE_S = 10.0
 _ERROR = "errorprocessing"
 # Transition, state meanwhile, state after it, state after it has failed, word for it.
 _STEPS = (
@@ -176,12 +181,14 @@ def _start(
         *((s.node, s.parameter, yaml.safe_load(given[s.name])) for s in settings if given[s.name]),
         *always,
     ]
-    nodes = [_nodes(row, given["namespace"], files, overrides) for row in rows]
+    patience = str(float(given["grace_time"]) + _PATIENCE_S)
+    nodes = [_nodes(row, given["namespace"], files, overrides, patience) for row in rows]
     chain = [n for found, row in zip(nodes, rows, strict=True) if row.lifecycle for n in found]
     return [
         *(n for found in nodes for n in found),
         *(drive.mourner(found[0], row) for found, row in zip(nodes, rows, strict=True)),
         drive.undertaker(),
+        drive.closer([found[0] for found in nodes], any(PROPOSES in row.nodes for row in rows)),
         *_bring_up(chain, drive, when_up),
     ]
 
@@ -201,7 +208,8 @@ class _Guest(LifecycleNode, _NoProcess):
 
 
 def _nodes(
-    row: Process, namespace: str, files: Sequence[Path], overrides: Sequence[tuple[str, str, Any]]
+    row: Process, namespace: str, files: Sequence[Path],
+    overrides: Sequence[tuple[str, str, Any]], patience_s: str,
 ) -> list[Node]:
     """The nodes of a process; the first one stands for it."""
     file = Path(launch.logging.launch_config.log_dir) / f"{row.name}.yaml"
@@ -216,7 +224,10 @@ def _nodes(
     kind = LifecycleNode if row.lifecycle else Node
     first, *guests = row.nodes
     return [
-        kind(**common, name=first, parameters=[str(file)], output="screen"),
+        kind(
+            **common, name=first, parameters=[str(file)], output="screen",
+            exec_name=row.name, prefix=_NO_INTERRUPTS, sigterm_timeout=patience_s,
+        ),
         *(_Guest(**common, name=guest) for guest in guests),
     ]
 
@@ -307,6 +318,30 @@ class _Drive:
                 entities=[OpaqueFunction(function=end)],
             )
         )
+
+    def closer(self, nodes: Sequence[Node], drives: bool) -> RegisterEventHandler:
+        """Handler of the end of launch: after Ctrl-C the car stands before the nodes go."""
+
+        def on_shutdown(event: Shutdown, context: launch.LaunchContext) -> Actions:
+            stop_first = drives and self._up and event.due_to_sigint
+            return [OpaqueCoroutine(coroutine=self._close, args=[nodes, stop_first])]
+
+        return RegisterEventHandler(OnShutdown(on_shutdown=on_shutdown))
+
+    async def _close(
+        self, context: launch.LaunchContext, nodes: Sequence[Node], stop_first: bool
+    ) -> None:
+        if stop_first:
+            say = launch.logging.get_logger("launch.user").info
+            await context.asyncio_loop.run_in_executor(
+                None, bring_to_rest, self._namespace, self._grace_s, say
+            )
+        for node in nodes:
+            if node.process_details is not None:
+                event = SignalProcess(
+                    signal_number=signal.SIGTERM, process_matcher=matches_action(node)
+                )
+                await context.emit_event(event)
 
     async def _wait(self, context: launch.LaunchContext, line: str) -> None:
         car = CarWatch(self._node, self._namespace)

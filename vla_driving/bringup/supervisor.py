@@ -31,7 +31,7 @@ from vla_driving.bringup.lifecycle import (
     refuse_more_than,
 )
 from vla_driving.bringup.processes import Death, Process
-from vla_driving.bringup.standstill import CarWatch
+from vla_driving.bringup.standstill import PROPOSES, CarWatch, engaged_and_moving
 from vla_driving.contract.events import DriveEvent, Severity
 from vla_driving.contract.messages import to_message
 from vla_driving.contract.topics import BY_NAME
@@ -43,8 +43,6 @@ _POLL_S = 0.1
 _DISCOVERY_S = 3.5
 _ACTIVATE_TIMEOUT_S = 20.0
 _PATIENCE_S = 5.0
-_HEAR_S = 0.5
-_PROPOSES = "vla_inference"
 
 
 @dataclass(frozen=True)
@@ -232,24 +230,15 @@ class Supervisor:
 
     def _stop_the_car(self) -> None:
         """Take the doer away: the checker then brings an engaged car to rest."""
-        doer = next((c for c in self._children if _PROPOSES in c.process.nodes and c.running), None)
-        if doer is None or not self._engaged_and_moving():
+        doer = next((c for c in self._children if PROPOSES in c.process.nodes and c.running), None)
+        if doer is None or not engaged_and_moving(self._node, self._executor):
             return
         self._show(f"[{NAME}] stopping the car first; another Ctrl-C does not wait for it")
         try:
-            self._lifecycle.change(_PROPOSES, DEACTIVATE, 1.0, lambda: None)
+            self._lifecycle.change(PROPOSES, DEACTIVATE, 1.0, lambda: None)
         except BringupError as error:
             self._show(f"[{NAME}] {error}")
         self._wait_for_standstill()
-
-    def _engaged_and_moving(self) -> bool:
-        car = CarWatch(self._node)
-        end = time.monotonic() + _HEAR_S
-        while time.monotonic() < end and not car.informed:
-            self._executor.spin_once(timeout_sec=_POLL_S)
-        moving = car.informed and not car.settled
-        car.close()
-        return moving
 
     def _shut_down(self) -> None:
         lived = all(dead.process.death == Death.REPORT for dead in self.deaths)

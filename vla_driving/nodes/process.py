@@ -41,7 +41,9 @@ def run(*node_classes: type[StackNode], handed_over: Iterable[str] = ()) -> None
         signal_handler_options=SignalHandlerOptions.NO,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask_to_stop)
+        # ROS's launch has SIGINT ignored: it first stops the car.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, ask_to_stop)
     handovers = {topic: Handover() for topic in handed_over}
     try:
         workers = [_Worker(node_class(handovers), stop) for node_class in node_classes]
