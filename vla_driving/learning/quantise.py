@@ -64,14 +64,14 @@ class _Reader(CalibrationDataReader):
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model` typed in half precision between its inputs and outputs."""
+    """`model`, as `tidy` leaves it, typed in half precision between its inputs and outputs."""
     half = convert_float_to_float16(model, keep_io_types=True, op_block_list=[])
     OnnxModel.graph_topological_sort(half.graph)
     return half
 
 
 def to_int8(model: onnx.ModelProto, frames: Sequence[Tensors]) -> onnx.ModelProto:
-    """`model` with Q/DQ at the inputs of its convolutions, everything else in half precision."""
+    """`model`, as `tidy` leaves it, with Q/DQ at the inputs of its convolutions, else float16."""
     convolutions = [n for n in model.graph.node if n.op_type == "Conv"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
