@@ -13,6 +13,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -54,16 +55,17 @@ def main() -> None:
     drives = dict(_drives(options.seconds))
     good = {name: _alarms(drives, name, "good") for name in GOOD}
     spoilt = {name: _alarms(drives, name, "spoilt") for name in SPOILT}
-    frames = sum(row["frames"] for row in good.values())
-    alarms = sum(row["alarms"] for row in good.values())
-    wanted = sum(row["frames"] for row in spoilt.values())
-    told = sum(row["told"] for row in spoilt.values())
+    frames = sum(row.frames for row in good.values())
+    alarms = sum(row.alarms for row in good.values())
+    wanted = sum(row.frames for row in spoilt.values())
+    told = sum(row.as_wanted for row in spoilt.values())
     print(f"good: {alarms} false alarms in {frames} frames; spoilt: {told} of {wanted} told")
     options.json.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "frames": frames, "false_alarms": alarms, "spoilt_frames": wanted, "spoilt_told": told,
         "drives": {name: len(images) for name, (images, _) in drives.items()},
-        "good": good, "spoilt": spoilt,
+        "good": {name: asdict(row) for name, row in good.items()},
+        "spoilt": {name: asdict(row) for name, row in spoilt.items()},
     }
     options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(options.json)
@@ -72,7 +74,17 @@ def main() -> None:
 Drive = tuple[list[Image], Warp]
 
 
-def _alarms(drives: dict[str, Drive], name: str, kind: str) -> dict[str, object]:
+@dataclass(frozen=True)
+class Row:
+    """Frames under one condition, and how many of them were told to be bad, as what."""
+
+    frames: int
+    alarms: int
+    as_wanted: int
+    by_kind: dict[str, int]
+
+
+def _alarms(drives: dict[str, Drive], name: str, kind: str) -> Row:
     """Statuses over all drives under one condition, and their line."""
     condition = GOOD[name] if kind == "good" else SPOILT[name][1]
     found: Counter[FrameStatus] = Counter()
@@ -86,9 +98,7 @@ def _alarms(drives: dict[str, Drive], name: str, kind: str) -> dict[str, object]
     told = {status.name: n for status, n in found.items() if status != FrameStatus.OK}
     wanted = found[SPOILT[name][0]] if kind == "spoilt" else 0
     print(f"{kind:6s} {name:26s} {frames:6d} frames  {told or 'no alarm'}", flush=True)
-    return {
-        "frames": frames, "alarms": sum(told.values()), "by_kind": told, "told": wanted,
-    }
+    return Row(frames, sum(told.values()), wanted, told)
 
 
 def _limits() -> HealthSettings:
