@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from marks import Marks, add_option
 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("HOME", "/tmp")  # rclpy keeps its logs below it
@@ -12,3 +13,11 @@ os.environ.setdefault("HOME", "/tmp")  # rclpy keeps its logs below it
 def own_domain() -> None:
     """A domain that other test runs on this machine are not likely to use; 1 to 99 are people's."""
     os.environ["ROS_DOMAIN_ID"] = str(100 + os.getpid() % 100)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Marks(config), "marks")

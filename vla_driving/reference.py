@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from vla_driving.assurance.case import case_page
+from vla_driving.assurance.links import links, problems
 from vla_driving.bringup.processes import PROCESSES
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.settings import from_mapping
@@ -99,6 +101,7 @@ def pages(root: Path) -> dict[Path, str]:
         root / "docs/parameters.md": parameters_page(stack),
         root / "docs/faults.md": faults_page(),
         root / "docs/safety.md": safety_page(shipped_limits(root)),
+        root / "docs/safety_case.md": case_page(root),
     }
 
 
@@ -109,7 +112,10 @@ def main() -> None:
     if "--check" in sys.argv[1:]:
         for path in stale:
             print(f"{path.relative_to(root)} is out of date: run make docs")
-        raise SystemExit(bool(stale))
+        gaps = problems(links(root / "test"))
+        for line in gaps:
+            print(f"safety case: {line}")
+        raise SystemExit(bool(stale or gaps))
     for path, text in pages(root).items():
         path.write_text(text)
 

@@ -45,6 +45,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_short")
+@pytest.mark.requirement("SR-25")
 def test_the_stack_drives_a_good_drive_without_a_word(setting, settings) -> None:
     result = drive(setting, settings, SEED, watched=True)
     assert result.good

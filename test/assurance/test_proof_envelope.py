@@ -146,18 +146,26 @@ def takeover(module: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("first", [False, True])
+@pytest.mark.requirement("SR-01")
+@pytest.mark.proof("envelope: angle, rate, acceleration and jerk of every step")
 def test_every_step_keeps_the_envelope(first: bool) -> None:
     step(envelope, first)
 
 
+@pytest.mark.requirement("SR-01")
+@pytest.mark.proof("envelope: lateral acceleration and jerk of every step")
 def test_every_step_keeps_lateral_acceleration_and_jerk() -> None:
     lateral(envelope)
 
 
+@pytest.mark.requirement("SR-01")
+@pytest.mark.proof("envelope: what is taken over from the driver")
 def test_what_is_taken_over_from_the_driver_is_within_the_envelope() -> None:
     takeover(envelope)
 
 
+@pytest.mark.requirement("SR-01")
+@pytest.mark.proof("envelope: the first output")
 def test_the_first_output_is_within_the_envelope() -> None:
     car, known = unknowns(VehicleParameters)
     for claim in bounds(car, envelope.Envelope(car, 0.01).last):
@@ -186,6 +194,8 @@ CONTROLS = [
 
 
 @pytest.mark.parametrize(("proof", "right", "wrong"), CONTROLS)
+@pytest.mark.requirement("SR-01")
+@pytest.mark.proof("envelope: the proofs fail on broken code")
 def test_the_proof_fails_where_the_code_is_broken(proof: Any, right: str, wrong: str) -> None:
     with broken(envelope, right, wrong) as spoilt, pytest.raises(Refuted):
         proof(spoilt, False) if proof is step else proof(spoilt)
@@ -205,6 +215,7 @@ CAR = st.builds(
     CAR, st.floats(0.005, 0.05),
     st.lists(st.tuples(ANY, ANY, ANY, st.integers(-(2**62), 2**62), st.booleans()), max_size=20),
 )
+@pytest.mark.requirement("SR-01")
 def test_floats_stay_within_a_hair_of_what_is_proved(
     car: VehicleParameters, period_s: float, demands: list[tuple[float, float, float, int, bool]]
 ) -> None:

@@ -176,13 +176,34 @@ def the_driver_wins(module: ModuleType) -> None:
                 prove(steers, [*known, *conditions])
 
 
-PROOFS = [every_state_stops, hand_over_ends, no_stop_is_skipped, only_the_driver_engages,
-          the_driver_wins]
+@pytest.mark.requirement("SR-19")
+@pytest.mark.proof("engagement: from every state that drives a lasting fault leads to a stop")
+def test_every_state_stops() -> None:
+    every_state_stops(engagement)
 
 
-@pytest.mark.parametrize("proof", PROOFS)
-def test_engagement(proof: Any) -> None:
-    proof(engagement)
+@pytest.mark.requirement("SR-19")
+@pytest.mark.proof("engagement: a hand-over that nobody takes ends in a stop")
+def test_a_hand_over_ends() -> None:
+    hand_over_ends(engagement)
+
+
+@pytest.mark.requirement("SR-18")
+@pytest.mark.proof("engagement: no path skips a stop")
+def test_no_stop_is_skipped() -> None:
+    no_stop_is_skipped(engagement)
+
+
+@pytest.mark.requirement("SR-21")
+@pytest.mark.proof("engagement: only the driver engages")
+def test_only_the_driver_engages() -> None:
+    only_the_driver_engages(engagement)
+
+
+@pytest.mark.requirement("SR-20")
+@pytest.mark.proof("engagement: the driver wins at once")
+def test_the_driver_wins() -> None:
+    the_driver_wins(engagement)
 
 
 CONTROLS = [
@@ -211,6 +232,8 @@ CONTROLS = [
 
 
 @pytest.mark.parametrize(("proof", "right", "wrong"), CONTROLS)
+@pytest.mark.requirement("SR-18", "SR-19", "SR-20", "SR-21")
+@pytest.mark.proof("engagement: the proofs fail on a broken table")
 def test_the_proof_fails_where_the_table_is_broken(proof: Any, right: str, wrong: str) -> None:
     with broken(engagement, right, wrong) as spoilt, pytest.raises(Refuted):
         proof(spoilt)
@@ -283,9 +306,16 @@ def what_stands_is_held(module: ModuleType) -> None:
                     prove(implies(True, out.level == Level.DEGRADED), known)
 
 
-@pytest.mark.parametrize("proof", [a_stop_is_never_softened, what_stands_is_held])
-def test_arbiter(proof: Any) -> None:
-    proof(arbiter)
+@pytest.mark.requirement("SR-18")
+@pytest.mark.proof("arbiter: a stop is never softened")
+def test_a_stop_is_never_softened() -> None:
+    a_stop_is_never_softened(arbiter)
+
+
+@pytest.mark.requirement("SR-18")
+@pytest.mark.proof("arbiter: what stands is held, and nothing is under way while somebody drives")
+def test_what_stands_is_held() -> None:
+    what_stands_is_held(arbiter)
 
 
 ARBITER_CONTROLS = [
@@ -299,6 +329,8 @@ ARBITER_CONTROLS = [
 
 
 @pytest.mark.parametrize(("proof", "right", "wrong"), ARBITER_CONTROLS)
+@pytest.mark.requirement("SR-18")
+@pytest.mark.proof("arbiter: the proofs fail on broken code")
 def test_the_proof_fails_where_the_arbiter_is_broken(proof: Any, right: str, wrong: str) -> None:
     with broken(arbiter, right, wrong) as spoilt, pytest.raises(Refuted):
         proof(spoilt)

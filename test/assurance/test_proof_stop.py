@@ -168,18 +168,26 @@ def bridge_stands(module: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.requirement("SR-16")
+@pytest.mark.proof("monitor's stop: deceleration, time and distance to standstill")
 def test_the_monitors_stop_keeps_what_it_states(kind: str) -> None:
     monitor_stop(manoeuvres, kind)
 
 
+@pytest.mark.requirement("SR-16")
+@pytest.mark.proof("monitor's stop: at most 4.0 m/s^2 where planned")
 def test_a_planned_stop_is_within_the_regulation() -> None:
     planned_deceleration(manoeuvres)
 
 
+@pytest.mark.requirement("SR-17")
+@pytest.mark.proof("bridge's stop: always brakes")
 def test_the_bridges_own_stop_always_brakes() -> None:
     bridge_asks(bridge_stop)
 
 
+@pytest.mark.requirement("SR-17")
+@pytest.mark.proof("bridge's stop: reaches standstill behind the envelope")
 def test_the_bridges_own_stop_reaches_standstill() -> None:
     bridge_stands(envelope)
 
@@ -210,6 +218,8 @@ CONTROLS = [
 
 
 @pytest.mark.parametrize(("proof", "module", "right", "wrong"), CONTROLS)
+@pytest.mark.requirement("SR-16", "SR-17")
+@pytest.mark.proof("stops: the proofs fail on broken code")
 def test_the_proof_fails_where_the_code_is_broken(
     proof: Any, module: ModuleType, right: str, wrong: str
 ) -> None:
@@ -221,6 +231,7 @@ def test_the_proof_fails_where_the_code_is_broken(
     st.floats(0.0, 40.0), st.floats(-8.0, 0.0), st.floats(0.3, 10.0), st.floats(0.5, 60.0),
     st.floats(0.0, 5.0),
 )
+@pytest.mark.requirement("SR-16")
 def test_the_profile_is_the_recursion_that_is_proved(
     speed: float, start: float, deceleration: float, jerk: float, passed_s: float
 ) -> None:

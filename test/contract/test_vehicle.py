@@ -24,6 +24,7 @@ def test_shipped_cars_can_be_read(path: Path) -> None:
         ("emergency_deceleration", "3.0", "max_deceleration: 3.5 is above emergency_deceleration"),
     ],
 )
+@pytest.mark.requirement("SR-28")
 def test_braking_harder_must_be_harder(
     tmp_path: Path, field: str, value: str, words: str
 ) -> None:

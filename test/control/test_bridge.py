@@ -65,6 +65,7 @@ def test_commands_count_up_and_carry_stamps_and_a_fitting_checksum() -> None:
     assert 0.1 < (loop.now_ns - commands[-1].frame_stamp_ns) / SECOND < 0.35
 
 
+@pytest.mark.requirement("SR-17")
 def test_when_plans_end_it_stops_in_its_path_and_holds() -> None:
     loop = driving(BEND)
     loop.plans_come = False
@@ -82,6 +83,7 @@ def test_when_plans_end_it_stops_in_its_path_and_holds() -> None:
     assert min(braking) == pytest.approx(-VEHICLE.comfort_deceleration, abs=0.01)
 
 
+@pytest.mark.requirement("SR-17")
 def test_when_the_state_ends_it_stops_by_the_last_path_alone() -> None:
     loop = driving(BEND)
     loop.states_come = False
@@ -94,6 +96,7 @@ def test_when_the_state_ends_it_stops_by_the_last_path_alone() -> None:
     assert np.abs(loop.offsets()).max() < 0.5, "it follows the bend while it brakes"
 
 
+@pytest.mark.requirement("SR-13")
 def test_a_second_publisher_of_approved_plans_stops_the_car_by_the_last_good_path() -> None:
     loop = driving(BEND)
     loop.publishers = 2
@@ -121,6 +124,7 @@ def test_a_short_interruption_is_bridged() -> None:
     assert last.command.source == CommandSource.PLAN
 
 
+@pytest.mark.requirement("SR-18")
 def test_after_a_long_interruption_the_car_stands_first() -> None:
     loop = driving()
     loop.plans_come = False
@@ -178,6 +182,7 @@ def test_braking_is_not_eased_by_its_own_stop() -> None:
         ),
     ],
 )
+@pytest.mark.requirement("SR-13")
 def test_bad_plans_are_named_and_soon_end_in_a_stop(
     name: str, spoil: Callable[[ApprovedPlan], ApprovedPlan]
 ) -> None:
@@ -210,6 +215,7 @@ def test_a_restarted_monitor_is_followed_again_once_the_car_stands() -> None:
     assert sources(loop)[-1] == CommandSource.PLAN
 
 
+@pytest.mark.requirement("SR-12", "SR-17")
 def test_a_silent_monitor_is_noticed_before_its_last_plan_ends() -> None:
     loop = driving()
     loop.plans_come = False
@@ -242,6 +248,7 @@ def test_a_plan_whose_number_runs_far_ahead_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize("kind", ["steering_override", "brake_override"])
+@pytest.mark.requirement("SR-20")
 def test_the_driver_wins_at_once_and_gets_a_bumpless_car_back(kind: str) -> None:
     loop = driving(BEND)
     loop.state_changes = {kind: True, "steering_angle": 0.2}
@@ -262,6 +269,7 @@ def test_the_driver_wins_at_once_and_gets_a_bumpless_car_back(kind: str) -> None
     assert max(map(abs, np.diff(angles))) <= VEHICLE.max_steering_rate * 0.01 + 1e-9
 
 
+@pytest.mark.requirement("SR-20")
 def test_the_driver_wins_in_a_stop_as_well() -> None:
     loop = driving()
     loop.plans_come = False
@@ -272,6 +280,7 @@ def test_the_driver_wins_in_a_stop_as_well() -> None:
     assert loop.run(1.0).command.source == CommandSource.STANDBY
 
 
+@pytest.mark.requirement("SR-20")
 def test_the_driver_s_foot_wins_over_the_plan_s_brakes_while_steering_goes_on() -> None:
     loop = driving(BEND)
     loop.state_changes = {"accelerator_override": True, "acceleration": 1.0}
@@ -348,6 +357,7 @@ ANYTHING = st.builds(
 
 @given(st.lists(st.tuples(ANYTHING, st.integers(-(10**9), 10**9)), min_size=1, max_size=6))
 @settings(max_examples=100, deadline=None)
+@pytest.mark.requirement("SR-01", "SR-24")
 def test_whatever_comes_there_is_a_command_within_the_limits(
     steps: list[tuple[Inputs, int]],
 ) -> None:

@@ -3,11 +3,14 @@
 import math
 from dataclasses import replace
 
+import pytest
 from bicycle_plant import STEP_NS, VEHICLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_driving.control.envelope import Envelope
+
+pytestmark = pytest.mark.requirement("SR-01")
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 STEP = st.tuples(ANY, ANY, ANY, st.integers(-(2**62), 2**62), st.booleans())

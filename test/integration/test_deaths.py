@@ -20,6 +20,7 @@ PROCESSES = (
 
 
 @pytest.mark.parametrize(("name", "options"), [(name, rest) for name, *rest in PROCESSES])
+@pytest.mark.requirement("SR-12")
 def test_a_stalled_process_stops_the_car_and_a_dead_one_ends_the_drive(
     name: str, options: list[str], tmp_path: Path
 ) -> None:
@@ -57,6 +58,7 @@ def _take_the_car_back(rig: Rig) -> None:
     rig.driver = {}
 
 
+@pytest.mark.requirement("SR-17")
 def test_without_the_safety_monitor_the_bridge_stops_with_hazard_lights(tmp_path: Path) -> None:
     with running(tmp_path / "out") as (rig, stack):
         rig.engage()
@@ -70,6 +72,7 @@ def test_without_the_safety_monitor_the_bridge_stops_with_hazard_lights(tmp_path
         assert last.hazard_lights and last.acceleration <= 0.0
 
 
+@pytest.mark.requirement("SR-19")
 def test_without_plans_the_monitor_stops_the_car_in_its_lane(tmp_path: Path) -> None:
     with running(tmp_path / "out") as (rig, stack):
         rig.engage()

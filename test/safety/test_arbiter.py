@@ -11,6 +11,8 @@ from vla_driving.contract.clock import nanoseconds
 from vla_driving.contract.supervision import Engagement, Level, Manoeuvre
 from vla_driving.safety.arbiter import ArbiterState, Demand, step
 
+pytestmark = pytest.mark.requirement("SR-18")
+
 REACTION = SETTINGS.reaction
 DEMANDS = [
     Demand(level, free)

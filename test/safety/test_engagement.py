@@ -109,6 +109,7 @@ def test_every_row_of_the_table_can_be_taken() -> None:
 
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("wishes", WISHES)
+@pytest.mark.requirement("SR-20")
 def test_the_driver_wins_at_once(driver: Driver, wishes: Wishes) -> None:
     for before in E:
         result = after(before, driver, wishes, 1.0)
@@ -122,11 +123,13 @@ def test_the_driver_wins_at_once(driver: Driver, wishes: Wishes) -> None:
 
 
 @pytest.mark.parametrize("wishes", WISHES)
+@pytest.mark.requirement("SR-21")
 def test_only_the_driver_engages(wishes: Wishes) -> None:
     for before, elapsed_s in product((E.DISABLED, E.STOPPED), (0.0, 60.0)):
         assert after(before, Driver(), wishes, elapsed_s) == before
 
 
+@pytest.mark.requirement("SR-18")
 def test_a_stop_is_not_skipped() -> None:
     """From MINIMAL_RISK no path without the driver leads anywhere but to STOPPED."""
     reached, open_ = {E.MINIMAL_RISK}, deque([E.MINIMAL_RISK])
@@ -141,6 +144,7 @@ def test_a_stop_is_not_skipped() -> None:
 
 
 @given(st.sampled_from([E.ENABLED, E.SOFT_DISABLING, E.OVERRIDING]))
+@pytest.mark.requirement("SR-19")
 def test_a_lasting_fault_leads_to_standstill(before: Engagement) -> None:
     state = EngagementState(before, 0, 0)
     for k in range(400):
@@ -149,6 +153,7 @@ def test_a_lasting_fault_leads_to_standstill(before: Engagement) -> None:
     assert state.engagement == E.STOPPED
 
 
+@pytest.mark.requirement("SR-19")
 def test_a_lasting_hand_over_without_a_driver_leads_to_standstill() -> None:
     state = EngagementState(E.ENABLED, 0, 0)
     for k in range(400):

@@ -12,6 +12,8 @@ from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.supervision import Manoeuvre
 from vla_driving.safety.fallback import Fallback
 
+pytestmark = pytest.mark.requirement("SR-16")
+
 MOVING = replace(STATE, speed=10.0, standstill=False)
 
 

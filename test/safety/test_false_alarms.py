@@ -35,6 +35,7 @@ def speaks(table: tuple[CandidateCheck, ...], name: str, given: Candidates) -> b
 
 
 @pytest.mark.parametrize(("speed", "expected"), [(0.0, False), (-0.02, False), (3.0, True)])
+@pytest.mark.requirement("SR-25")
 def test_a_car_that_stands_is_not_too_near_to_one_that_crosses(
     speed: float, expected: bool
 ) -> None:
@@ -42,6 +43,7 @@ def test_a_car_that_stands_is_not_too_near_to_one_that_crosses(
     assert speaks(world.CHECKS, "headway", given) == expected
 
 
+@pytest.mark.requirement("SR-25")
 def test_out_of_a_roundabout_the_turn_comes_after_a_bend_the_other_way() -> None:
     bend = np.where(np.arange(POINTS) < 52, 0.05, -0.15)
     around = integrate(5.0, np.zeros(POINTS), bend)
@@ -56,6 +58,7 @@ def test_out_of_a_roundabout_the_turn_comes_after_a_bend_the_other_way() -> None
 @pytest.mark.parametrize(
     ("action", "bend"), [(LateralAction.TURN_RIGHT, 0.05), (LateralAction.TURN_LEFT, -0.05)]
 )
+@pytest.mark.requirement("SR-03")
 def test_a_turn_to_the_wrong_side_still_contradicts(action: LateralAction, bend: float) -> None:
     wrong = candidates(constant(5.0, 0.0, bend), 5.0, NOWHERE_M, lateral_action=action)
     assert speaks(plan.CHECKS, "plan_action_heading", wrong)

@@ -15,6 +15,8 @@ from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.plan import ApprovedPlan, PlanSource
 from vla_driving.safety.following import Following
 
+pytestmark = pytest.mark.requirement("SR-15")
+
 FOLLOWING = SETTINGS.following
 
 

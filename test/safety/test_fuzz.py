@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from drive import (
     RATES,
     SETTINGS,
@@ -41,6 +42,8 @@ from vla_driving.contract.vehicle import DriverState, Gear
 from vla_driving.safety.checks import CHECKS
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import MonitorOutputs, SafetyMonitor
+
+pytestmark = pytest.mark.requirement("SR-24")
 
 WILD = st.one_of(
     st.floats(-50.0, 50.0),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from drive import World
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,8 @@ from vla_driving.contract.clock import SECOND, nanoseconds
 from vla_driving.contract.supervision import Engagement, Heartbeat, Verdict
 from vla_driving.safety.heartbeats import NODES, Heartbeats
 from vla_driving.safety.intake import MonitorInputs
+
+pytestmark = pytest.mark.requirement("SR-12")
 
 
 def beating(until_s: dict[str, float]) -> World:

@@ -28,6 +28,8 @@ from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.vehicle import DriverState, VehicleState
 from vla_driving.safety.intake import MAX_LISTED, MAX_MESSAGES_PER_STEP, WINDOW, Intake
 
+pytestmark = pytest.mark.requirement("SR-10")
+
 
 @pytest.fixture
 def intake() -> Intake:
@@ -183,6 +185,7 @@ def test_other_topics(intake: Intake) -> None:
 
 
 @pytest.mark.parametrize("field", ["route", "driver_state", "objects", "frames"])
+@pytest.mark.requirement("SR-13")
 def test_what_does_not_carry_its_checksum_is_refused(intake: Intake, field: str) -> None:
     points = np.zeros(2, np.float32)
     frame = CameraReport("front", START, FrameStatus.OK, 0.0, 0.0, 10.0, 90.0, 0.0, 40.0, 9.0)

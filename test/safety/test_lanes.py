@@ -13,6 +13,8 @@ from vla_driving.contract.scene import LaneLine, LaneLineKind
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.lanes import departures
 
+pytestmark = pytest.mark.requirement("SR-07")
+
 WORLD = SETTINGS.world
 X = np.linspace(-5.0, 100.0, 50, dtype=np.float32)
 HALF = 0.5 * VEHICLE.width

@@ -23,6 +23,8 @@ from vla_driving.safety.manoeuvres import (
     stop,
 )
 
+pytestmark = pytest.mark.requirement("SR-16")
+
 SPEEDS = st.floats(0.0, 30.0)
 ACCELERATIONS = st.floats(-9.0, 3.0)
 

@@ -72,6 +72,7 @@ def approved_sources(world: World, first: int = 0) -> set[PlanSource]:
 
 
 @pytest.mark.parametrize("curvature", [0.0, 0.02, -0.015])
+@pytest.mark.requirement("SR-25")
 def test_good_driving_is_left_alone(curvature: float) -> None:
     world = engaged(8.0, curvature=curvature)
     assert world.speed > 9.0
@@ -80,6 +81,7 @@ def test_good_driving_is_left_alone(curvature: float) -> None:
     assert levels == {Level.NOMINAL}
 
 
+@pytest.mark.requirement("SR-25")
 def test_traffic_around_is_left_alone() -> None:
     def traffic(world: World) -> tuple[object, ...]:
         t = world.elapsed_s
@@ -128,6 +130,7 @@ def test_without_plans_the_driver_still_gets_a_message_that_asks_for_nothing() -
     assert text(world) == "not ready: plan has never come"
 
 
+@pytest.mark.requirement("SR-21")
 def test_engaging_waits_for_the_checks() -> None:
     world = World(on_plan=lambda plan, world: plan if world.elapsed_s > 2.0 else None)
     world.run(0.2).run(0.04, engage_button=True)
@@ -137,6 +140,7 @@ def test_engaging_waits_for_the_checks() -> None:
     assert status(world)[1] == Engagement.ENABLED
 
 
+@pytest.mark.requirement("SR-21")
 def test_a_button_that_is_down_from_the_start_does_not_engage() -> None:
     world = World().run(2.0, engage_button=True)
     assert status(world)[1] == Engagement.DISABLED
@@ -161,6 +165,7 @@ def test_the_cockpit_may_ask(age_s: float, accepted: bool) -> None:
 
 
 @pytest.mark.parametrize("flag", ["brake_override", "cancel_button"])
+@pytest.mark.requirement("SR-20")
 def test_the_driver_ends_it_at_once(flag: str) -> None:
     world = engaged().run(0.02, **{flag: True})
     assert status(world)[1] == Engagement.DISABLED
@@ -168,6 +173,7 @@ def test_the_driver_ends_it_at_once(flag: str) -> None:
     assert not world.approved.engaged
 
 
+@pytest.mark.requirement("SR-20")
 def test_steering_lets_go_and_comes_back() -> None:
     world = engaged().run(0.2, steering_override=True)
     assert status(world)[1] == Engagement.OVERRIDING
@@ -181,6 +187,7 @@ def test_steering_lets_go_and_comes_back() -> None:
 # -- faults: what is found, and what follows -----------------------------------------------------
 
 
+@pytest.mark.requirement("SR-10", "SR-19")
 def test_lost_plans_lead_to_a_comfortable_stop_and_the_driver_engages_again() -> None:
     world = engaged()
     first = len(world.outputs)
@@ -208,6 +215,7 @@ def test_lost_plans_lead_to_a_comfortable_stop_and_the_driver_engages_again() ->
     assert world.speed > 2.0
 
 
+@pytest.mark.requirement("SR-10")
 def test_the_stop_begins_before_the_last_plan_ends() -> None:
     world = engaged()
     first = len(world.outputs)
@@ -219,6 +227,7 @@ def test_the_stop_begins_before_the_last_plan_ends() -> None:
     assert approved_sources(world, first) == {PlanSource.MODEL, PlanSource.FALLBACK}
 
 
+@pytest.mark.requirement("SR-03")
 def test_one_bad_frame_is_bridged() -> None:
     world = engaged()
     bad = iter([True])
@@ -300,6 +309,7 @@ def running_a_light(plan: Plan, world: World) -> Plan:
         (running_a_light, "plan passes a red light by"),
     ],
 )
+@pytest.mark.requirement("SR-02", "SR-26")
 def test_a_lasting_fault_of_the_plan_stops_the_car_and_is_named(
     fault: Callable[[Plan, World], Plan], words: str
 ) -> None:
@@ -354,6 +364,7 @@ def racing(state: VehicleState, world: World) -> VehicleState:
         (racing, "car accelerates or brakes at 5.00 m/s^2 (limit 4 m/s^2): stopping"),
     ],
 )
+@pytest.mark.requirement("SR-14", "SR-26")
 def test_a_fault_of_the_vehicle_stops_the_car_and_is_named(
     fault: Callable[[VehicleState, World], VehicleState], words: str
 ) -> None:
@@ -364,6 +375,7 @@ def test_a_fault_of_the_vehicle_stops_the_car_and_is_named(
     assert words in text(world)
 
 
+@pytest.mark.requirement("SR-16")
 def test_a_lost_vehicle_state_stops_the_car_blind() -> None:
     world = engaged()
     world.on_state = lambda state, world: None
@@ -379,6 +391,7 @@ def test_a_lost_vehicle_state_stops_the_car_blind() -> None:
     assert world.approved.valid_until_ns - world.approved.stamp_ns <= nanoseconds(6.4)
 
 
+@pytest.mark.requirement("SR-11", "SR-26")
 def test_a_bad_camera_stops_the_car_and_is_named() -> None:
     world = engaged()
     world.camera = FrameStatus.FROZEN
@@ -387,6 +400,7 @@ def test_a_bad_camera_stops_the_car_and_is_named() -> None:
     assert text(world) == "front camera frozen for 0.31 s (limit 0.2): stopping"
 
 
+@pytest.mark.requirement("SR-13")
 def test_two_publishers_of_plans_stop_the_car() -> None:
     world = engaged()
     count = iter(range(1000))
@@ -396,6 +410,7 @@ def test_two_publishers_of_plans_stop_the_car() -> None:
     assert "two publishers?" in text(world)
 
 
+@pytest.mark.requirement("SR-12")
 def test_a_jump_of_the_clock_stops_the_car() -> None:
     world = engaged()
     world.now_ns += nanoseconds(0.7)
@@ -404,6 +419,7 @@ def test_a_jump_of_the_clock_stops_the_car() -> None:
     assert "the clock jumped" in text(world)
 
 
+@pytest.mark.requirement("SR-12")
 def test_a_clock_that_runs_back_stops_the_car_and_it_can_go_on() -> None:
     world = engaged()
     world.now_ns -= nanoseconds(5.0)
@@ -436,6 +452,7 @@ def test_running_back_while_braking_goes_on_braking() -> None:
 # -- the world -----------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("SR-04")
 def test_an_obstacle_on_the_road_is_not_hit() -> None:
     world = engaged(target_speed=10.0)
     place = world.x + 45.0
@@ -446,6 +463,7 @@ def test_an_obstacle_on_the_road_is_not_hit() -> None:
     assert "collision" in text(world) or "braking leaves" in text(world)
 
 
+@pytest.mark.requirement("SR-04")
 def test_an_obstacle_that_appears_late_is_met_with_full_braking() -> None:
     world = engaged(target_speed=10.0)
     place = world.x + 18.0
@@ -459,6 +477,7 @@ def test_an_obstacle_that_appears_late_is_met_with_full_braking() -> None:
     assert world.x + VEHICLE.wheelbase + VEHICLE.front_overhang < place - 2.25
 
 
+@pytest.mark.requirement("SR-04")
 def test_a_comfortable_stop_that_would_touch_something_gets_harder() -> None:
     world = engaged(target_speed=10.0)
     place = world.x + 28.0
@@ -482,6 +501,7 @@ def test_a_ghost_of_one_frame_is_not_braked_for() -> None:
     assert status(world)[1] == Engagement.ENABLED
 
 
+@pytest.mark.requirement("SR-05")
 def test_a_short_gap_is_answered_with_the_speed_of_the_one_ahead() -> None:
     world = engaged(target_speed=10.0)
     place = world.x + 20.0
@@ -504,6 +524,7 @@ def test_a_short_gap_is_answered_with_the_speed_of_the_one_ahead() -> None:
 @pytest.mark.parametrize(
     ("seen_by", "check"), [("sensor", "scene_agreement"), ("scene", "sensor_agreement")]
 )
+@pytest.mark.requirement("SR-06")
 def test_what_only_one_source_sees_on_the_path_caps_the_speed(seen_by: str, check: str) -> None:
     world = engaged()
     begin, place = world.elapsed_s, world.x + 27.0
@@ -539,6 +560,7 @@ def test_sources_that_agree_cap_nothing() -> None:
     assert world.check("sensor_agreement").verdict == Verdict.PASS
 
 
+@pytest.mark.requirement("SR-03")
 def test_uncertainty_caps_the_speed_and_the_cap_is_lifted() -> None:
     world = engaged()
     world.on_plan = lambda plan, world: signed_plan(plan, uncertainty=3.0)
@@ -554,6 +576,7 @@ def test_uncertainty_caps_the_speed_and_the_cap_is_lifted() -> None:
     assert world.approved.speed_cap == VEHICLE.max_speed
 
 
+@pytest.mark.requirement("SR-08")
 def test_route_and_signs_cap_the_speed() -> None:
     world = engaged()
     sign = TrafficControl(TrafficControlKind.SPEED_LIMIT, SignalState.UNKNOWN, 0.9, -1.0, 7.0)
@@ -631,6 +654,7 @@ def absent_minded(eyes_s: float, hands_s: float = 0.0) -> Callable[..., MonitorI
         (3.1, 24.1, Alert.WARNING),
     ],
 )
+@pytest.mark.requirement("SR-22")
 def test_a_driver_who_looks_away_is_told_in_steps(
     eyes_s: float, hands_s: float, alert: Alert
 ) -> None:
@@ -643,6 +667,7 @@ def test_a_driver_who_looks_away_is_told_in_steps(
     assert ("for" in text(world)) == (alert > Alert.NONE)
 
 
+@pytest.mark.requirement("SR-22")
 def test_a_driver_who_does_not_come_back_is_locked_out() -> None:
     world = engaged()
     for _ in range(SETTINGS.driver.max_hand_overs):
@@ -658,6 +683,7 @@ def test_a_driver_who_does_not_come_back_is_locked_out() -> None:
     assert status(world)[1] == Engagement.MINIMAL_RISK
 
 
+@pytest.mark.requirement("SR-22")
 def test_an_empty_seat_stops_the_car() -> None:
     world = engaged()
     world.on_inputs = lambda inputs, world: replace(
@@ -677,6 +703,7 @@ def test_without_a_driver_by_design_nothing_is_asked() -> None:
 # -- following -----------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("SR-15")
 def test_a_car_that_does_not_follow_is_stopped() -> None:
     world = engaged()
     world.on_state = lambda state, world: signed_state(state, yaw_rate=state.yaw_rate + 0.35)
@@ -685,6 +712,7 @@ def test_a_car_that_does_not_follow_is_stopped() -> None:
     assert "beside the approved path" in text(world)
 
 
+@pytest.mark.requirement("SR-15")
 def test_brakes_that_do_nothing_are_found() -> None:
     world = engaged()
     world.on_plan = lambda plan, world: signed_plan(
@@ -711,6 +739,7 @@ def test_malformed_messages_are_counted_for_their_topic() -> None:
     assert "unknown enum value 99" in text(world)
 
 
+@pytest.mark.requirement("SR-06")
 def test_objects_that_are_not_finite_stop_the_car() -> None:
     world = engaged()
     world.objects = lambda world: (replace(world.ahead(50.0, 20.0), x=math.nan),)
@@ -718,6 +747,7 @@ def test_objects_that_are_not_finite_stop_the_car() -> None:
     assert text(world) == "1 of the object list are not finite (limit 0): stopping"
 
 
+@pytest.mark.requirement("SR-24")
 def test_a_broken_check_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     world = engaged()
 
@@ -734,6 +764,7 @@ def test_a_broken_check_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "check speed_sources is broken: ZeroDivisionError: no such thing" in text(world)
 
 
+@pytest.mark.requirement("SR-24")
 def test_a_broken_check_of_candidates_has_failed() -> None:
     world = engaged()
     judge = world.monitor._approval._judge
@@ -750,6 +781,7 @@ def test_a_broken_check_of_candidates_has_failed() -> None:
     assert "check plan_steps is broken: KeyError" in text(world)
 
 
+@pytest.mark.requirement("SR-12", "SR-24")
 def test_a_monitor_that_fails_says_so_and_goes_quiet() -> None:
     world = engaged()
 
@@ -769,6 +801,7 @@ def test_a_monitor_that_fails_says_so_and_goes_quiet() -> None:
     assert "RuntimeError: inside" in text(world)
 
 
+@pytest.mark.requirement("SR-26")
 def test_reports_come_at_their_rate_and_at_once_on_a_change() -> None:
     world = engaged()
     first = len(world.outputs)
@@ -785,6 +818,7 @@ def test_events_are_bounded() -> None:
     assert max(len(o.events) for o in world.outputs) <= 16
 
 
+@pytest.mark.requirement("SR-26")
 def test_a_stop_holds_its_first_cause_or_takes_a_worse_one() -> None:
     world = engaged(target_speed=10.0)
     world.on_plan = lambda plan, world: None

@@ -31,6 +31,8 @@ from vla_driving.safety.obstacles import (
     with_measured_velocity,
 )
 
+pytestmark = pytest.mark.requirement("SR-04")
+
 WORLD = SETTINGS.world
 FRONT = VEHICLE.wheelbase + VEHICLE.front_overhang
 NONE = no_objects(START)

@@ -88,6 +88,7 @@ def test_what_the_car_can_do_passes(
         ("plan_forward", with_point("speed", 63, -0.1)),
     ],
 )
+@pytest.mark.requirement("SR-02")
 def test_a_defect_is_found_by_its_check(
     name: str, change: Callable[[Trajectory], Trajectory]
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_defect_is_found_by_its_check(
         ("plan_start_speed", constant(12.0), 10.0),
     ],
 )
+@pytest.mark.requirement("SR-02")
 def test_what_the_car_cannot_do_is_refused(
     name: str, trajectory: Trajectory, speed: float
 ) -> None:
@@ -131,6 +133,7 @@ def test_at_standstill_the_wheels_may_turn() -> None:
         (LongitudinalAction.WAIT, 0.0, True),
     ],
 )
+@pytest.mark.requirement("SR-03")
 def test_speed_must_agree_with_the_stated_action(
     action: LongitudinalAction, acceleration: float, contradicts: bool
 ) -> None:
@@ -148,6 +151,7 @@ def test_speed_must_agree_with_the_stated_action(
         (LateralAction.KEEP_LANE, 0.02, False),
     ],
 )
+@pytest.mark.requirement("SR-03")
 def test_the_turn_must_agree_with_the_stated_action(
     action: LateralAction, curvature: float, contradicts: bool
 ) -> None:
@@ -164,11 +168,13 @@ def test_candidates_are_judged_apart() -> None:
     assert failing(bad, good, bad, candidate=1) == set()
 
 
+@pytest.mark.requirement("SR-02")
 def test_an_array_of_another_length_is_refused() -> None:
     short = replace(constant(SPEED), x=np.zeros(63, np.float32))
     assert "plan_finite" in failing(short, constant(SPEED))
 
 
+@pytest.mark.requirement("SR-02")
 def test_not_a_number_passes_no_check_of_its_channel() -> None:
     nothing = np.full(POINTS, np.nan, np.float32)
     good = constant(SPEED)
