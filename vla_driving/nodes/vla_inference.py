@@ -22,7 +22,7 @@ class VlaInference(StackNode):
 
     NAME: ClassVar[str] = "vla_inference"
     SETTINGS: ClassVar[type] = VlaInferenceSettings
-    NICENESS: ClassVar[int] = 0
+    NICENESS: ClassVar[int] = -5
     BEATS: ClassVar[bool] = True
 
     def configure(self) -> None:
