@@ -17,6 +17,7 @@ from vla_driving.contract.clock import Nanoseconds, nanoseconds
 from vla_driving.contract.events import Severity
 from vla_driving.contract.messages import MalformedMessage, from_message
 from vla_driving.contract.vehicle import ControlCommand, VehicleParameters
+from vla_driving.nodes.fault_relay import Log
 from vla_driving.replay.faults.evidence import (
     CommandSeen,
     EventSeen,
@@ -29,7 +30,7 @@ from vla_driving.replay.faults.evidence import (
 from vla_driving.replay.faults.table import FaultCase, Figure, Reaction
 from vla_driving.replay.faults.verdict import figure_row, row
 
-WHOLE_RUNS = 3
+WHOLE_RUNS = 2
 """Of each fault, that last until the car stands; the others end after the first safe command."""
 _PATIENCE_S = 4.0
 _STANDS_WITHIN_S = 12.0
@@ -40,7 +41,7 @@ _BREATH_S = 1.2
 """Between two runs: a node tells the same fault once a second at most."""
 _PHASE_S = 0.1
 """Each injection waits a random part of a period of the slowest node."""
-_POLL_S = 0.05
+_POLL_S = 0.1
 _ATTEMPTS = 4
 _MIN_ROUTE_LEFT = 0.12
 _TRAIL_S = 0.2
@@ -114,42 +115,52 @@ class Campaign:
         endless = case.reaction in (Reaction.NONE, Reaction.ENDURE)
         patience_s = _ENDURED_S if endless else _PATIENCE_S + whole * _STANDS_WITHIN_S
         end_s = time.monotonic() + patience_s
+        watch = _Watch(self._stand, self._vehicle, ordered_ns - nanoseconds(_TRAIL_S))
         while time.monotonic() < end_s:
             time.sleep(_POLL_S)
             if act.started_ns is None or endless:
                 continue
-            run = self._measured(case, act, ordered_ns, whole)
+            run = _measured(case, act, watch, whole)
             done = run.standstill_m if whole else run.command_ms
             if done is not None:
                 if not whole:
                     time.sleep(_AFTERWARDS_S)
                 break
-        return self._measured(case, act, ordered_ns, whole)
+        return _measured(case, act, watch, whole)
 
-    def _measured(
-        self, case: FaultCase, act: Injection, ordered_ns: Nanoseconds, whole: bool
-    ) -> Run:
-        started_ns = act.started_ns
-        if started_ns is None:
-            return Run(case.name, problems=("no message came that could be spoilt",))
-        return measure(
-            case, self._evidence(ordered_ns - nanoseconds(_TRAIL_S)),
-            Injected(started_ns, frozenset(act.bad_plans)), whole,
-        )
 
-    def _evidence(self, since_ns: Nanoseconds) -> Evidence:
-        logs, relays = self._stand.relays.logs, self._stand.relays.relays
-        return Evidence(
-            [self._command(at, m) for at, m in logs[COMMAND].since(since_ns)],
-            [
-                EventSeen(at, m.name, Severity(min(m.severity, Severity.CRITICAL)), m.text)
-                for at, m in logs[EVENT].since(since_ns)
-            ],
-            [
-                StateSeen(at, m.speed, tuple(m.faults))
-                for at, m in relays[STATE].log.since(since_ns)
-            ],
-        )
+class _Watch:
+    """Evidence that grows: each message is read once."""
+
+    def __init__(
+        self, stand: FaultStand, vehicle: VehicleParameters, since_ns: Nanoseconds
+    ) -> None:
+        self._stand = stand
+        self._vehicle = vehicle
+        self._read_ns = dict.fromkeys((COMMAND, EVENT, STATE), since_ns)
+        self._commands: list[CommandSeen] = []
+        self._events: list[EventSeen] = []
+        self._states: list[StateSeen] = []
+
+    def evidence(self) -> Evidence:
+        """All of it up to now."""
+        logs = self._stand.relays.logs
+        self._commands += [self._command(at, m) for at, m in self._new(COMMAND, logs[COMMAND])]
+        self._events += [
+            EventSeen(at, m.name, Severity(min(m.severity, Severity.CRITICAL)), m.text)
+            for at, m in self._new(EVENT, logs[EVENT])
+        ]
+        self._states += [
+            StateSeen(at, m.speed, tuple(m.faults))
+            for at, m in self._new(STATE, self._stand.relays.relays[STATE].log)
+        ]
+        return Evidence(self._commands, self._events, self._states)
+
+    def _new(self, name: str, log: Log) -> list[tuple[Nanoseconds, Any]]:
+        found = log.since(self._read_ns[name])
+        if found:
+            self._read_ns[name] = found[-1][0] + 1
+        return found
 
     def _command(self, at_ns: Nanoseconds, message: Any) -> CommandSeen:
         return CommandSeen(
@@ -170,6 +181,14 @@ class Campaign:
             and -car.emergency_deceleration - _ROUNDING
             <= command.acceleration <= car.max_acceleration + _ROUNDING
         )
+
+
+def _measured(case: FaultCase, act: Injection, watch: _Watch, whole: bool) -> Run:
+    started_ns = act.started_ns
+    if started_ns is None:
+        return Run(case.name, problems=("no message came that could be spoilt",))
+    injected = Injected(started_ns, frozenset(act.bad_plans))
+    return measure(case, watch.evidence(), injected, whole)
 
 
 _ROUNDING = 1e-4

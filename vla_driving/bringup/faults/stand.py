@@ -40,7 +40,7 @@ LEASE_S = 4.5
 """config/fastdds.xml: a killed node is in the graph, and in the way of its successor, for 4 s."""
 _READY_TIMEOUT_S = 40.0
 _ASK_AGAIN_S = 0.4
-_POLL_S = 0.02
+_POLL_S = 0.1
 _ACTIVATE_TIMEOUT_S = 20.0
 
 
@@ -192,12 +192,14 @@ class FaultStand:
         return 1.0 - float(truth.route_completion) if truth is not None else 1.0
 
     def _drives_well(self, speed: float) -> bool:
-        safety, command = self._safety(), self.relays.logs[COMMAND].newest
-        state = self.relays.relays[STATE].log.newest
-        if command is None or state is None or not self._engaged():
+        command, state = self.relays.logs[COMMAND].newest, self.relays.relays[STATE].log.newest
+        if command is None or state is None or state.speed < speed:
             return False
-        fine = safety.level == Level.NOMINAL and command.source == CommandSource.PLAN
-        return bool(fine and not command.hazard_lights and state.speed >= speed)
+        if command.source != CommandSource.PLAN or command.hazard_lights:
+            return False
+        safety = self._safety()
+        nominal = safety is not None and safety.level == Level.NOMINAL
+        return bool(nominal and safety.engagement == Engagement.ENABLED)
 
     def _safety(self) -> Any:
         return self.relays.logs[SAFETY].newest
