@@ -35,7 +35,8 @@ from vla_driving.simulation.bench_vehicle import BenchVehicle, BenchVehicleSetti
 
 HERE = Path(__file__).parent
 OUTPUTS = {
-    "vla/frames": msgs.FrameSet, "vla/plan": msgs.Plan, "vla/approved_plan": msgs.ApprovedPlan,
+    "vla/frames": msgs.FrameSet, "vla/camera_health": msgs.CameraHealth,
+    "vla/plan": msgs.Plan, "vla/approved_plan": msgs.ApprovedPlan,
     "vla/safety_state": msgs.SafetyState, "vla/control_command": msgs.ControlCommand,
     "vla/event": msgs.DriveEvent, "diagnostics": DiagnosticArray,
 }

@@ -27,6 +27,7 @@ def refused(tmp_path: Path, *options: str) -> str:
         ("safety_monitor.plan.max_shift=99.0", ("safety_monitor", "max_shift", "99.0", "to")),
         ("controller_bridge.lateral.gain=1.0", ("controller_bridge", "unknown", "lateral.gain")),
         ("camera_ingest.loop=maybe", ("camera_ingest", "loop", "expected bool", "'maybe'")),
+        ("camera_ingest.sources=[gopher://car/front]", ("camera_ingest", "gopher:// is none of")),
         ("nobody.x=1", ("--set nobody.x=1", "camera_ingest")),
     ],
 )
