@@ -30,7 +30,7 @@ LIVE = LiveSettings(
     latency=0.0,
 )
 SETTINGS = CameraIngestSettings(
-    sources=("topic",), reference="front", loop=False,
+    sources=("topic",), intrinsics="camera_file", reference="front", loop=False,
     assumed_horizontal_fov=1.0, live=LIVE,
     synchronisation=SynchronisationSettings(tolerance=0.025, warning=0.010, wait=0.03),
     health=HEALTH,

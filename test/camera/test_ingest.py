@@ -15,6 +15,7 @@ from vla_driving.camera.faults import REACTIONS
 from vla_driving.camera.images import CameraImage, CompressedImage, RawImage, VideoPacket
 from vla_driving.camera.info import CameraInfo
 from vla_driving.camera.ingest import CameraIngest, CameraInputs, CameraOutputs
+from vla_driving.camera.warp import Warp
 from vla_driving.contract.frames import FrameStatus
 from vla_driving.contract.settings import SettingsError
 
@@ -254,6 +255,46 @@ def test_what_a_driver_says_against_the_camera_file_is_told_until_it_agrees() ->
     for info, names in ((agrees, []), (wide, ["camera_info_contradicts"]), (agrees, [])):
         outputs = core.step(CameraInputs((), True, (info,)), START)
         assert [f.name for f in outputs.faults] == names
+
+
+def test_intrinsics_of_the_driver_are_awaited_taken_once_and_kept() -> None:
+    core = ingest(intrinsics="camera_info")
+    outputs = step(core, 10, image(0))
+    assert statuses(outputs) == {"front": FrameStatus.MISSING}
+    assert [f.name for f in outputs.faults] == ["camera_info_awaited", "camera_missing"]
+    said = CameraInfo("front", 64, 48, 50.0, 50.0, 31.5, 23.5, "plumb_bob", ())
+    for bad, detail in (
+        (dataclasses.replace(said, fx=math.nan), "camera_info: its intrinsics are not finite"),
+        (dataclasses.replace(said, fx=0.0), "camera_info: it is not calibrated (fx is 0)"),
+        (dataclasses.replace(said, fx=900.0, fy=900.0), "camera 'front' sees "),
+    ):
+        outputs = core.step(
+            CameraInputs((image(100),), True, (bad,)), START + 110 * MILLISECOND
+        )
+        contradiction = [f for f in outputs.faults if f.name == "camera_info_contradicts"]
+        assert [f.detail[: len(detail)] for f in contradiction] == [detail]
+    half = dataclasses.replace(said, fx=45.0, fy=45.0)
+    outputs = core.step(
+        CameraInputs((image(200, content=picture(7)),), True, (half,)), START + 210 * MILLISECOND
+    )
+    assert statuses(outputs) == {"front": FrameStatus.OK}
+    assert outputs.faults == ()
+    assert outputs.frames is not None
+    expected = Warp(camera(fx=45.0, fy=45.0), VIEW)(picture(7))
+    np.testing.assert_array_equal(outputs.frames.frames[0].image, expected)
+    changed = CameraInputs((image(300),), True, (said,))
+    outputs = core.step(changed, START + 310 * MILLISECOND)
+    assert [f.name for f in outputs.faults] == ["camera_info_contradicts"]
+    assert statuses(outputs) == {"front": FrameStatus.OK}
+
+
+def test_a_stamp_of_the_future_or_a_jump_is_named() -> None:
+    core = ingest()
+    assert [f.name for f in step(core, 0, image(900)).faults] == ["stamp_in_future"]
+    assert step(core, 10, image(0)).faults == ()
+    outputs = step(core, 5000, image(200))
+    assert "stamp_jumped" in [f.name for f in outputs.faults]
+    assert statuses(outputs) == {"front": FrameStatus.STALE}
 
 
 def test_repeated_stamps_stay_a_fault_until_a_good_one() -> None:

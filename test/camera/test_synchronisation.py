@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vla_driving.camera.settings import SynchronisationSettings
-from vla_driving.camera.synchronisation import GIVES_IN, Synchroniser
+from vla_driving.camera.synchronisation import GIVES_IN, MAX_AHEAD_S, Synchroniser
 
 from .scenes import MILLISECOND, START, image
 
@@ -93,6 +94,33 @@ def test_a_clock_that_was_set_back_is_believed_in_the_end() -> None:
     paired = one.take(at(9800))
     assert paired is not None
     assert paired.stamp_ns == at((GIVES_IN + 1) * 100)
+
+
+def test_a_stamp_in_the_future_is_refused() -> None:
+    one = Synchroniser(("front",), "front", SETTINGS)
+    fault = one.add(image(200), at(100))
+    assert fault is not None
+    assert (fault.name, fault.value, fault.limit) == ("stamp_in_future", 0.1, MAX_AHEAD_S)
+    assert one.take(at(100)) is None
+    assert one.add(image(110), at(120)) is None
+
+
+@pytest.mark.parametrize(("stamp_ms", "now_ms"), [(4100, 4210), (1200, 6210)])
+def test_stamps_that_jump_are_named_and_used(stamp_ms: int, now_ms: int) -> None:
+    one = Synchroniser(("front",), "front", SETTINGS)
+    for stamp, now in ((1000, 3000), (1100, 3110)):
+        assert one.add(image(stamp), at(now)) is None
+        assert one.jump("front") is None
+    assert one.add(image(stamp_ms), at(now_ms)) is None
+    jump = one.jump("front")
+    assert jump is not None
+    assert (jump.name, jump.subject) == ("stamp_jumped", "front")
+    assert jump.value == pytest.approx((stamp_ms - 1100 - (now_ms - 3110)) / 1000)
+    paired = one.take(at(now_ms))
+    assert paired is not None
+    assert paired.stamp_ns == at(stamp_ms)
+    assert one.add(image(stamp_ms + 100), at(now_ms + 100)) is None
+    assert one.jump("front") is None
 
 
 def test_an_unknown_camera_is_named() -> None:

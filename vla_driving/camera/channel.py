@@ -8,7 +8,7 @@ import math
 from vla_driving.camera.decoding import decode, size_of
 from vla_driving.camera.health import CameraHealth, Finding
 from vla_driving.camera.images import CameraImage, DecodeError, Picture, VideoPacket
-from vla_driving.camera.info import CameraInfo, contradiction
+from vla_driving.camera.info import CameraInfo, adopted, contradiction
 from vla_driving.camera.rate import RateMeter
 from vla_driving.camera.settings import HealthSettings
 from vla_driving.camera.video import VideoDecoder, WaitsForKeyframe
@@ -16,6 +16,7 @@ from vla_driving.camera.warp import Warp, offset
 from vla_driving.contract.cameras import Camera
 from vla_driving.contract.faults import Fault
 from vla_driving.contract.frames import CameraFrame, CameraReport, Image
+from vla_driving.contract.settings import SettingsError
 
 MAX_OFFSET = 0.5
 """m between a camera and the place the model expects it at, above which it is reported."""
@@ -33,12 +34,18 @@ class Channel:
     """Everything of one camera that outlives an image."""
 
     def __init__(
-        self, physical: Camera, virtual: Camera, settings: HealthSettings, camera_hz: float
+        self, physical: Camera, virtual: Camera, settings: HealthSettings, camera_hz: float,
+        follows_info: bool = False,
     ) -> None:
-        """`camera_hz`: the rate that is expected. Raises SettingsError where little is seen."""
+        """`camera_hz`: the rate that is expected. Raises SettingsError where little is seen.
+
+        `follows_info`: show nothing until the driver has stated the intrinsics, then take those.
+        """
         self.name = virtual.name
         self.camera_hz = camera_hz
         self._settings = settings
+        self._virtual = virtual
+        self._awaits_info = follows_info
         self._warp = Warp(physical, virtual)
         self._health = CameraHealth(settings, self._warp.seen)
         self._rate = RateMeter(camera_hz)
@@ -48,10 +55,27 @@ class Channel:
         self._info_fault: Fault | None = None
 
     def take_info(self, info: CameraInfo) -> None:
-        """Hold what the driver says against the camera's file, where it is new."""
-        if info != self._info:
-            self._info = info
+        """Take what the driver says, or hold it against what is known; where it is new."""
+        if info == self._info:
+            return
+        self._info = info
+        if self._awaits_info:
+            self._info_fault = self._adopt(info)
+        else:
             self._info_fault = contradiction(self._warp.physical, info)
+
+    def _adopt(self, info: CameraInfo) -> Fault | None:
+        stated = adopted(self._warp.physical, info)
+        if isinstance(stated, Fault):
+            return stated
+        try:
+            self._warp = Warp(stated, self._virtual)
+        except SettingsError as error:
+            return Fault("camera_info_contradicts", self.name, str(error))
+        self._health = CameraHealth(self._settings, self._warp.seen)
+        self._lasting = _view_faults(self._warp, self._virtual)
+        self._awaits_info = False
+        return None
 
     def pictures(self, image: CameraImage) -> list[CameraImage]:
         """What an image holds that stands for itself: itself, or the images of a video packet.
@@ -75,6 +99,10 @@ class Channel:
     def show(self, picture: Picture, moving: bool) -> tuple[Image, Finding]:
         """The model's view and what is wrong with it. Raises BadImage."""
         physical = self._warp.physical
+        if self._awaits_info:
+            raise BadImage(
+                Fault("camera_info_awaited", self.name, "no camera_info that can be taken came yet")
+            )
         try:
             found, expected = size_of(picture), (physical.width, physical.height)
             if found != expected:

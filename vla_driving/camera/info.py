@@ -40,6 +40,30 @@ class CameraInfo:
 
 def contradiction(camera: Camera, info: CameraInfo) -> Fault | None:
     """What the driver says that the camera's file does not, or None."""
+    if fault := unusable(camera, info):
+        return fault
+    if info.fx == 0.0:
+        return None
+    deviation, limit = _deviation(camera, as_stated(camera, info)), MAX_DEVIATION * camera.width
+    if deviation <= limit:
+        return None
+    return Fault(
+        "camera_info_contradicts", camera.name,
+        "camera_info shows things elsewhere than the camera file", deviation, limit, "pixels",
+    )
+
+
+def adopted(camera: Camera, info: CameraInfo) -> Camera | Fault:
+    """The camera with the driver's intrinsics, or why they cannot be taken."""
+    if fault := unusable(camera, info):
+        return fault
+    if info.fx == 0.0:
+        return _fault(camera, "it is not calibrated (fx is 0)")
+    return as_stated(camera, info)
+
+
+def unusable(camera: Camera, info: CameraInfo) -> Fault | None:
+    """What is wrong with the statement by itself; a camera that is not calibrated is not."""
     if (info.width, info.height) != (camera.width, camera.height):
         return _fault(
             camera, f"it has {info.width}x{info.height} pixels, not {camera.width}x{camera.height}"
@@ -55,15 +79,10 @@ def contradiction(camera: Camera, info: CameraInfo) -> Fault | None:
         known = ", ".join(word for word in MODELS if word)
         return _fault(camera, f"distortion {info.distortion_model!r} is none of {known}")
     try:
-        deviation, limit = _deviation(camera, as_stated(camera, info)), MAX_DEVIATION * camera.width
+        project_directions(as_stated(camera, info), np.eye(3))
     except SettingsError as error:
         return _fault(camera, str(error))
-    if deviation <= limit:
-        return None
-    return Fault(
-        "camera_info_contradicts", camera.name,
-        "camera_info shows things elsewhere than the camera file", deviation, limit, "pixels",
-    )
+    return None
 
 
 def as_stated(camera: Camera, info: CameraInfo) -> Camera:

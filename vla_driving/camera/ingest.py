@@ -94,7 +94,10 @@ class CameraIngest:
         self._period_ns = nanoseconds(1.0 / rate_hz)
         self._names = names
         self._channels = {
-            v.name: Channel(by_name[v.name], v, settings.health, camera_hz[v.name])
+            v.name: Channel(
+                by_name[v.name], v, settings.health, camera_hz[v.name],
+                follows_info=settings.intrinsics == "camera_info",
+            )
             for v in virtual
         }
         self._pairs = Synchroniser(names, settings.reference, settings.synchronisation)
@@ -158,6 +161,8 @@ class CameraIngest:
                 self._reject(fault)
             elif channel:
                 channel.arrived(picture)
+                if jump := self._pairs.jump(image.camera):
+                    self._input_faults[jump.subject] = jump
                 if image.camera == self._settings.reference:
                     self._heard_ns = now_ns
 

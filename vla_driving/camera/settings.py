@@ -65,6 +65,10 @@ class CameraIngestSettings:
         " ffmpeg_topic, a V4L2 device, an address such as rtsp://..., a video file or a folder of"
         " pictures"
     )
+    intrinsics: str = choice(
+        "camera_file", "camera_info",
+        doc="what states lens and focal length; size and mount always stand in the camera file",
+    )
     reference: str = described("camera whose exposure stamps the set, by its name")
     loop: bool = described("start a file anew at its end")
     assumed_horizontal_fov: float = quantity(

@@ -13,6 +13,10 @@ from vla_driving.contract.faults import Fault
 
 KEPT = 8
 """Images of a camera that wait to be paired; older ones drop."""
+MAX_AHEAD_S = 0.05
+"""By which a stamp may lie in the future: clocks that are kept together agree far better."""
+MAX_JUMP_S = 0.5
+"""Difference between the time that passed by the stamps and by the arrivals of two images."""
 GIVES_IN = 5
 """Images in a row from the past before a camera's clock is taken to have been set back."""
 
@@ -49,17 +53,27 @@ class Synchroniser:
         self._waiting: dict[str, deque[Arrival]] = {c: deque(maxlen=KEPT) for c in cameras}
         self._newest: dict[str, Nanoseconds | None] = dict.fromkeys(cameras)
         self._from_past = dict.fromkeys(cameras, 0)
+        self._last: dict[str, Arrival] = {}
+        self._jumps: dict[str, Fault] = {}
 
     @property
     def newest(self) -> dict[str, Nanoseconds | None]:
         """Stamp of the last image that came from each camera."""
         return dict(self._newest)
 
+    def jump(self, camera: str) -> Fault | None:
+        """What is odd about the stamp of the camera's last image, which was taken all the same."""
+        return self._jumps.get(camera)
+
     def add(self, image: CameraImage, now_ns: Nanoseconds) -> Fault | None:
         """Take an image in, or say why not."""
         name = image.camera
         if name not in self._waiting:
             return Fault("camera_unknown", name, f"known: {', '.join(self._waiting)}")
+        ahead_s = age_s(now_ns, image.stamp_ns)
+        if ahead_s > MAX_AHEAD_S:
+            detail = "image is exposed later than now: set its clock"
+            return Fault("stamp_in_future", name, detail, ahead_s, MAX_AHEAD_S, "s")
         newest = self._newest[name]
         if newest is not None and image.stamp_ns <= newest:
             self._from_past[name] += 1
@@ -68,7 +82,9 @@ class Synchroniser:
             self._waiting[name].clear()
         self._from_past[name] = 0
         self._newest[name] = image.stamp_ns
-        self._waiting[name].append(Arrival(image, now_ns))
+        arrival = Arrival(image, now_ns)
+        self._note_jump(arrival)
+        self._waiting[name].append(arrival)
         return None
 
     def take(self, now_ns: Nanoseconds) -> Paired | None:
@@ -91,6 +107,18 @@ class Synchroniser:
             for name, waiting in self._waiting.items()
         }
         return Paired(stamp_ns, images, self.newest)
+
+    def _note_jump(self, arrival: Arrival) -> None:
+        name, last = arrival.image.camera, self._last.get(arrival.image.camera)
+        self._last[name] = arrival
+        self._jumps.pop(name, None)
+        if last is None:
+            return
+        stamped_s = age_s(last.image.stamp_ns, arrival.image.stamp_ns)
+        jump_s = stamped_s - age_s(last.arrived_ns, arrival.arrived_ns)
+        if abs(jump_s) > MAX_JUMP_S:
+            detail = "stamps went on by another time than passed between the arrivals"
+            self._jumps[name] = Fault("stamp_jumped", name, detail, jump_s, MAX_JUMP_S, "s")
 
     def _settled(self, reference: Arrival) -> bool:
         """Whether nothing better can come from any camera."""

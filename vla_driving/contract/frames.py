@@ -30,7 +30,7 @@ class FrameStatus(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class CameraFrame:
-    """One camera's image at the model's size; `image` is None where there is none.
+    """One camera's image at the model's size; `image` is None where there is none, never black.
 
     `status_value` and `status_limit` are the measured quantity behind a status that is not OK and
     the limit it was held against, in the unit of that check.
