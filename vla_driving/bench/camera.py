@@ -103,9 +103,7 @@ def _images(rounds: int, show: Show, passes: int) -> Figures:
     figures: Figures = {}
     for way, (middle, high) in times.items():
         figures[f"{way}_ms"], figures[f"{way}_ms_p99"] = middle, high
-    plain, ours = times["jpeg_1080p_plain"][0], times["jpeg_1080p"][0]
     return figures | {
-        "jpeg_1080p_speed_up": plain / ours,
         "jpeg_1080p_kilobytes": statistics.mean(len(file) for file in files) / 1e3,
         "jpeg_1080p_dense_kilobytes": statistics.mean(len(file) for file in dense) / 1e3,
         "raw_1080p_ms": by_encoding["bgr8"],
