@@ -162,9 +162,16 @@ def deserialise(library: Any, content: bytes, where: str) -> tuple[Any, Any]:
 
 
 def engine_layers(library: Any, engine: Any) -> tuple[LayerType, ...]:
-    """Types as the built engine states them, after fusion. Raises ValueError without details."""
+    """Types as the built engine states them, after fusion. Raises EngineError without details."""
     inspector = engine.create_engine_inspector()
-    return of_engine(inspector.get_engine_information(library.LayerInformationFormat.JSON))
+    text = inspector.get_engine_information(library.LayerInformationFormat.JSON)
+    try:
+        return of_engine(text)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EngineError(
+            f"{library.__name__} {library.__version__}: the engine does not tell its layers' types:"
+            f" {one_line(error)}"
+        ) from None
 
 
 def refit(library: Any, content: bytes, model: Model) -> bytes | None:

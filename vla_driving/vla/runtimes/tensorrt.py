@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,9 @@ from vla_driving.vla.runtimes.base import (
 )
 from vla_driving.vla.runtimes.cuda import Cuda, CudaBuffer, CudaError, CudaGraph, open_cuda
 from vla_driving.vla.settings import EngineSettings
+
+_LOG = logging.getLogger(__name__)
+"""For the progress of a build at start, which takes minutes: the node is silent until it ends."""
 
 _TYPES = {
     "FLOAT": "float32", "UINT8": "uint8", "HALF": "float16", "INT8": "int8", "INT32": "int32",
@@ -59,15 +63,18 @@ class TensorRtRuntime:
     def load(self, model: Model) -> None:
         """See Runtime.load; without a cached engine it builds one, which takes minutes."""
         library, cuda = self.open()
-        key = self.key(model, library, cuda)
         try:
-            content = self._store.load(key)
+            content = self._store.load(self.key(model, library, cuda))
+            if content is not None:
+                self._take(library, cuda, model, content)
+                return
         except EngineError as error:
             self.notes.append(str(error))
-            content = None
-        if content is None:
-            content = self.build(model, library, cuda, self.notes.append)
-        self._take(library, cuda, model, content)
+        try:
+            content = self.build(model, library, cuda, _LOG.warning, must_keep=False)
+            self._take(library, cuda, model, content)
+        except EngineError as error:
+            raise RuntimeUnavailableError(str(error)) from None
 
     def open(self) -> tuple[Any, Cuda]:
         """Library and device. Raises RuntimeAbsentError."""
@@ -89,20 +96,26 @@ class TensorRtRuntime:
         )
 
     def build(
-        self, model: Model, library: Any, cuda: Cuda, say: Say, allowed: Sequence[str] = ()
+        self, model: Model, library: Any, cuda: Cuda, say: Say, allowed: Sequence[str] = (),
+        must_keep: bool = True,
     ) -> bytes:
-        """Build and keep an engine. Raises ModelError, RuntimeUnavailableError."""
-        try:
-            built = building.build(library, model, self._settings, say, allowed=allowed)
-        except EngineError as error:
-            kind = RuntimeUnavailableError if lacks_memory(error) else EngineError
-            raise kind(str(error)) from None
+        """Build and keep an engine. Raises ModelError, EngineError.
+
+        Where it need not be kept, a cache that cannot be written is a note.
+        """
+        built = building.build(library, model, self._settings, say, allowed=allowed)
         key = self.key(model, library, cuda)
-        _, engine = building.deserialise(library, built.content, str(self._store.path(key)))
+        path = self._store.path(key)
+        _, engine = building.deserialise(library, built.content, str(path))
         layers = building.engine_layers(library, engine)
         building.refuse_float32(layers, model, allowed)
-        path = self._store.save(key, built.content, built.seconds, layers)
         self.notes.append(f"{path}: built in {built.seconds:.0f} s")
+        try:
+            self._store.save(key, built.content, built.seconds, layers)
+        except EngineError as error:
+            if must_keep:
+                raise
+            self.notes.append(str(error))
         return built.content
 
     def refit(self, model: Model, library: Any, cuda: Cuda) -> bytes:
