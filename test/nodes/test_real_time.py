@@ -2,6 +2,8 @@
 
 import os
 import resource
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -100,3 +102,48 @@ def test_cores_that_are_not_there_are_named(text: str) -> None:
 
 def test_this_very_process_lists_its_threads() -> None:
     assert os.getpid() in real_time.threads_of_process()
+
+
+def test_a_process_that_does_not_rest_loses_its_priority(
+    asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(0, 1000, 2))
+    monkeypatch.setattr(real_time.Guard, "PERIOD_S", 0.001)
+    monkeypatch.setattr(time, "process_time", lambda: float(next(seconds)))
+    monkeypatch.setattr(time, "monotonic", iter(map(float, range(1000))).__next__)
+    told: list[float] = []
+    lost = threading.Event()
+
+    def give_up(cores: float) -> None:
+        told.append(cores)
+        lost.set()
+
+    guard = real_time.Guard(30, give_up)
+    assert lost.wait(10.0)
+    guard.stop()
+    assert told == [2.0]
+    own = threading.get_native_id()
+    assert (os.SCHED_FIFO, 0, 31) in asked, "it stands above what it watches"
+    assert (os.SCHED_OTHER, own, 0) in asked
+
+
+def test_a_busy_moment_costs_no_priority(
+    asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = iter([0.0, 1.0, 2.0, 2.1, 3.1, 4.1, *(4.2 + 0.1 * k for k in range(1000))])
+    looks, enough = iter(map(float, range(2000))), threading.Event()
+    monkeypatch.setattr(real_time.Guard, "PERIOD_S", 0.001)
+
+    def process_time() -> float:
+        value = next(used)
+        if value > 5.0:
+            enough.set()
+        return value
+
+    monkeypatch.setattr(time, "process_time", process_time)
+    monkeypatch.setattr(time, "monotonic", looks.__next__)
+    told: list[float] = []
+    guard = real_time.Guard(30, told.append)
+    assert enough.wait(10.0)
+    guard.stop()
+    assert told == [] and all(call[0] != os.SCHED_OTHER for call in asked)

@@ -85,6 +85,7 @@ class _Worker:
         self._stop = stop
         self._executor = EventsExecutor()
         self._executor.add_node(node)
+        self._guard: real_time.Guard | None = None
         real_time.parse_cpus(node.stack.real_time.cpus)
 
     def schedule(self, threads: Iterable[int]) -> None:
@@ -96,6 +97,8 @@ class _Worker:
         node.get_logger().info(node.real_time.line)
         if remedy := node.real_time.remedy:
             node.get_logger().info(remedy)
+        if node.real_time.first:
+            self._guard = real_time.Guard(node.REAL_TIME, node.lost_real_time)
 
     def work_alone(self) -> None:
         """Work in the calling thread, which is this node's own."""
@@ -114,6 +117,8 @@ class _Worker:
 
     def end(self) -> None:
         """Let go of everything."""
+        if self._guard is not None:
+            self._guard.stop()
         self._executor.remove_node(self.node)
         self.node.end()
         self.node.destroy_node()

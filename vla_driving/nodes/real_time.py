@@ -6,6 +6,8 @@ import contextlib
 import ctypes
 import os
 import resource
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 from vla_driving.contract.settings import SettingsError, described
 
 ALL_CPUS = "all"
+FIFO = "SCHED_FIFO"
 _LOCK_NOW, _LOCK_LATER, _LOCK_ON_FAULT = 1, 2, 4
 """MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT of mlockall(2)."""
 _CAP_IPC_LOCK = 14
@@ -51,6 +54,11 @@ class RealTime:
         """What to do about what was refused; empty where nothing was."""
         return _REMEDY if self.refused else ""
 
+    @property
+    def first(self) -> bool:
+        """Whether it runs before everybody else under SCHED_FIFO."""
+        return any(words.startswith(FIFO) for words in self.granted)
+
 
 def take(
     settings: RealTimeSettings, niceness: int, priority: int, threads: Iterable[int]
@@ -69,6 +77,51 @@ def take(
         else:
             granted.append(words)
     return RealTime(tuple(granted), tuple(refused))
+
+
+class Guard:
+    """Takes SCHED_FIFO away from a process that does not rest: the others are not to starve.
+
+    Its thread stands above those it watches. Linux's own limit leaves 5 % to all others together.
+    """
+
+    MOST_CORES = 0.9
+    LOOKS = 3
+    PERIOD_S = 1.0
+
+    def __init__(self, priority: int, give_up: Callable[[float], None]) -> None:
+        """`give_up` is told the cores in use, from the guard's thread, after all was given back."""
+        self._priority = priority
+        self._give_up = give_up
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="real_time_guard", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more; returns when the thread has ended."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self._priority + 1))
+        busy, used_s, looked_s = 0, time.process_time(), time.monotonic()
+        while not self._ended.wait(self.PERIOD_S):
+            now_used_s, now_s = time.process_time(), time.monotonic()
+            cores = (now_used_s - used_s) / (now_s - looked_s)
+            used_s, looked_s = now_used_s, now_s
+            busy = busy + 1 if cores > self.MOST_CORES else 0
+            if busy == self.LOOKS:
+                give_back(threads_of_process())
+                self._give_up(cores)
+                return
+
+
+def give_back(threads: Iterable[int]) -> None:
+    """Have threads share the processor like everybody else again."""
+    for thread in threads:
+        with contextlib.suppress(ProcessLookupError):  # ended meanwhile
+            os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
 
 def threads_of_process() -> tuple[int, ...]:
@@ -114,7 +167,7 @@ def _wishes(
         )
     if settings.scheduling and priority:
         parameters = os.sched_param(priority)
-        yield f"SCHED_FIFO {priority}", each(
+        yield f"{FIFO} {priority}", each(
             lambda thread: os.sched_setscheduler(thread, os.SCHED_FIFO, parameters)
         )
     if (cores := parse_cpus(settings.cpus)) is not None:

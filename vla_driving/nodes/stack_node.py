@@ -26,7 +26,7 @@ from vla_driving.nodes import parameters
 from vla_driving.nodes.handover import Handover
 from vla_driving.nodes.heartbeat import Heart
 from vla_driving.nodes.qos import profile
-from vla_driving.nodes.real_time import RealTime
+from vla_driving.nodes.real_time import Guard, RealTime
 from vla_driving.nodes.statistics import InputStatistics, StepStatistics
 
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -229,6 +229,18 @@ class StackNode(LifecycleNode, ABC):
         else:
             log.info(event.text)
         self._writers["vla/event"].publish(to_message(event))
+
+    def lost_real_time(self, cores: float) -> None:
+        """Tell that the real-time priority was taken away: the process does not rest."""
+        self.real_time = RealTime(refused=(f"SCHED_FIFO {self.REAL_TIME}",))
+        self.tell(
+            DriveEvent(
+                self.now_ns(), Severity.ERROR, self.NAME, "real_time_lost", self.NAME, cores,
+                Guard.MOST_CORES, "cores",
+                f"{self.NAME} does not rest ({cores:.2f} cores, limit {Guard.MOST_CORES:g}): it no "
+                "longer runs at real-time priority, so that the others are not starved",
+            )
+        )
 
     # Lifecycle.
 
