@@ -15,9 +15,10 @@ pytestmark = pytest.mark.requirement("SR-18")
 
 REACTION = SETTINGS.reaction
 DEMANDS = [
-    Demand(level, free)
+    Demand(level, free, aside)
     for level in (Level.NOMINAL, Level.DEGRADED, Level.MINIMAL_RISK, Level.EMERGENCY)
     for free in (True, False)
+    for aside in (True, False)
 ]
 
 
@@ -34,6 +35,12 @@ DEMANDS = [
         (Engagement.MINIMAL_RISK, Demand(Level.MINIMAL_RISK, stop_is_free=False), Level.EMERGENCY,
          Manoeuvre.EMERGENCY_STOP),
         (Engagement.MINIMAL_RISK, Demand(Level.EMERGENCY), Level.EMERGENCY,
+         Manoeuvre.EMERGENCY_STOP),
+        (Engagement.MINIMAL_RISK, Demand(Level.MINIMAL_RISK, edge_is_free=True),
+         Level.MINIMAL_RISK, Manoeuvre.PULL_OVER),
+        (Engagement.MINIMAL_RISK, Demand(Level.MINIMAL_RISK, False, True), Level.EMERGENCY,
+         Manoeuvre.EMERGENCY_STOP),
+        (Engagement.MINIMAL_RISK, Demand(Level.EMERGENCY, True, True), Level.EMERGENCY,
          Manoeuvre.EMERGENCY_STOP),
         (Engagement.STOPPED, Demand(Level.NOMINAL), Level.STOPPED, Manoeuvre.HOLD),
     ],
@@ -52,6 +59,20 @@ def test_degraded_lasts_after_its_last_cause() -> None:
     state = step(state, Engagement.ENABLED, calm, REACTION, hold - 1)
     assert state.level == Level.DEGRADED
     assert step(state, Engagement.ENABLED, calm, REACTION, hold).level == Level.NOMINAL
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_where_the_stop_ends_is_decided_when_it_begins(aside: bool) -> None:
+    begin = Demand(Level.MINIMAL_RISK, edge_is_free=aside)
+    state = step(ArbiterState(), Engagement.MINIMAL_RISK, begin, REACTION, 0)
+    planned = Manoeuvre.PULL_OVER if aside else Manoeuvre.COMFORTABLE_STOP
+    for later in (not aside, aside):
+        demand = Demand(Level.NOMINAL, edge_is_free=later)
+        state = step(state, Engagement.MINIMAL_RISK, demand, REACTION, 1)
+        assert state.manoeuvre == planned
+    hard = step(state, Engagement.MINIMAL_RISK, Demand(Level.EMERGENCY), REACTION, 2)
+    calm = Demand(Level.NOMINAL, edge_is_free=True)
+    assert step(hard, Engagement.MINIMAL_RISK, calm, REACTION, 3) == hard
 
 
 @given(st.lists(st.sampled_from(DEMANDS), min_size=1, max_size=30))

@@ -14,6 +14,7 @@ from vla_driving.contract.clock import nanoseconds
 from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.trajectory import HORIZON_S, POINTS, TIMES_S, integrate
 from vla_driving.safety.manoeuvres import (
+    PLANNED_DECELERATION,
     Braking,
     comfortable,
     emergency,
@@ -79,6 +80,14 @@ def test_the_build_up_goes_on_from_message_to_message(elapsed: float, accelerati
     first = (speeds[0] - 30.0) / 0.1
     ahead = braking.at(now), braking.at(now + nanoseconds(0.1))
     assert min(ahead) - 1e-6 <= first <= max(ahead) + 1e-6
+
+
+@given(ACCELERATIONS)
+def test_a_planned_stop_asks_for_no_more_than_un_r157_allows(acceleration: float) -> None:
+    braking = comfortable(VEHICLE, acceleration, 0)
+    hardest = min(braking.at(nanoseconds(t)) for t in (0.0, 0.1, 0.5, 1.0, 5.0))
+    assert hardest >= -max(PLANNED_DECELERATION, VEHICLE.comfort_deceleration)
+    assert PLANNED_DECELERATION == 4.0
 
 
 def test_braking_harder_begins_where_the_softer_one_is() -> None:

@@ -13,7 +13,7 @@ from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.plan import LateralAction, Plan
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.supervision import Level
-from vla_driving.contract.trajectory import PERIOD_S, Trajectory
+from vla_driving.contract.trajectory import HORIZON_S, PERIOD_S, Trajectory
 from vla_driving.safety.candidates import Batch, batch
 from vla_driving.safety.checks import CANDIDATE_CHECKS
 from vla_driving.safety.checks.table import Candidates, Limits
@@ -31,6 +31,7 @@ from vla_driving.safety.obstacles import (
     with_measured_velocity,
 )
 from vla_driving.safety.report import worst
+from vla_driving.safety.settings import WorldSettings
 
 _ALWAYS = tuple(check for check in CANDIDATE_CHECKS if check.always)
 _ALWAYS_NAMES = frozenset(check.name for check in _ALWAYS)
@@ -101,11 +102,12 @@ class World:
         now_ns: Nanoseconds,
         speed: float,
         sideways: npt.NDArray[np.bool_],
+        settings: WorldSettings | None = None,
     ) -> Approach:
         """Scene's and sensor's objects against paths in base_link at `stamp_ns`."""
         return approach(
             paths, *self._both(stamp_ns), stamp_ns, now_ns, speed, sideways,
-            self._limits.vehicle, self._limits.settings.world,
+            self._limits.vehicle, settings or self._limits.settings.world,
         )
 
     def disagreement(
@@ -160,6 +162,7 @@ class Approval:
         self._motion = motion
         self._judge = CandidateJudge(CANDIDATE_CHECKS, limits)
         self._recheck = CandidateJudge(_ALWAYS, limits)
+        self._to_the_end = replace(limits.settings.world, collision_horizon=HORIZON_S)
         self._before: Batch | None = None
         self._unsafe_ns: Nanoseconds | None = None
         self.world = World(limits, motion)
@@ -294,14 +297,23 @@ class Approval:
             return refused or next(o for o in counting if o.check.name == "plan_validity")
         return found or (None if self.refused else worst(self._first))
 
-    def is_free(self, trajectory: Trajectory, stamp_ns: Nanoseconds, now_ns: Nanoseconds) -> bool:
-        """Whether a trajectory of the monitor touches nothing within the horizon."""
+    def contact_s(
+        self,
+        trajectory: Trajectory,
+        stamp_ns: Nanoseconds,
+        now_ns: Nanoseconds,
+        whole: bool = False,
+    ) -> float:
+        """Time to the first contact of a trajectory of the monitor within the horizon, s.
+
+        `whole` looks to the end of the trajectory, which leaves its lane.
+        """
         own = batch(stamp_ns, (trajectory,))
         near = self.world.approach(
-            Paths(own), stamp_ns, now_ns, float(trajectory.speed[0]), np.zeros(1, np.bool_)
+            Paths(own), stamp_ns, now_ns, float(trajectory.speed[0]), np.array([whole]),
+            self._to_the_end if whole else None,
         )
-        soonest = min(float(near.scene_s[0]), float(near.sensor_s[0]))
-        return soonest >= self._limits.settings.world.collision_horizon
+        return min(float(near.scene_s[0]), float(near.sensor_s[0]))
 
     def _candidates(
         self, plan: Plan, proposed: Batch, paths: Paths, speed: float, now_ns: Nanoseconds

@@ -1,7 +1,8 @@
 """From verdicts to level and manoeuvre: a pure state machine.
 
 The ladder is climbed at once. A stop is never softened: MINIMAL_RISK and EMERGENCY last until the
-car stands or the driver has it. DEGRADED lasts `degraded_hold` after its last cause. While the
+car stands or the driver has it. Whether a planned stop ends in the lane or at the edge of the road
+is decided once, when it begins. DEGRADED lasts `degraded_hold` after its last cause. While the
 driver drives nothing is under way: DEGRADED then says that something is amiss.
 
 Bridging, exactly: a plan without a candidate that passes changes nothing by itself. The plan
@@ -24,12 +25,13 @@ from vla_driving.safety.settings import ReactionSettings
 class Demand:
     """What this step asks for.
 
-    `level`: the highest reaction of a failed check. `stop_is_free`: the comfortable stop touches
-    nothing.
+    `level`: the highest reaction of a failed check. `stop_is_free`: the planned stop touches
+    nothing. `edge_is_free`: one that ends at the edge of the road is known to touch nothing.
     """
 
     level: Level
     stop_is_free: bool = True
+    edge_is_free: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,4 +73,7 @@ def _stopping(state: ArbiterState, demand: Demand) -> ArbiterState:
     )
     if hard:
         return ArbiterState(Level.EMERGENCY, Manoeuvre.EMERGENCY_STOP)
-    return ArbiterState(Level.MINIMAL_RISK, Manoeuvre.COMFORTABLE_STOP)
+    begins = state.manoeuvre == Manoeuvre.NONE
+    aside = state.manoeuvre == Manoeuvre.PULL_OVER or (begins and demand.edge_is_free)
+    planned = Manoeuvre.PULL_OVER if aside else Manoeuvre.COMFORTABLE_STOP
+    return ArbiterState(Level.MINIMAL_RISK, planned)

@@ -26,6 +26,15 @@ class Fallback:
         return self._braking
 
     @property
+    def path(self) -> manoeuvres.StopPath | None:
+        """The path to stop along, in base_link at `stamp_ns`, or None before `follow`."""
+        return self._path
+
+    def turn_to(self, path: manoeuvres.StopPath) -> None:
+        """Stop along another path from here on; in the frame of the one before."""
+        self._path = path
+
+    @property
     def stamp_ns(self) -> Nanoseconds:
         """The instant whose base_link the trajectories are in."""
         return 0 if self._path is None else self._path.stamp_ns

@@ -33,7 +33,7 @@ def departures(
     `lane_horizon`; where a line does not reach, nothing is said. `lines` are in the batch's frame.
     """
     lane, edge = np.zeros(len(batch)), np.zeros(len(batch))
-    usable = [line for line in lines[:MAX_LANE_LINES] if _usable(line, settings.min_probability)]
+    usable = [line for line in lines[:MAX_LANE_LINES] if is_usable(line, settings.min_probability)]
     if not usable:
         return lane, edge
     left, right = _outline(batch, now_s, vehicle, settings.lane_horizon)
@@ -50,7 +50,8 @@ def departures(
     return lane, edge
 
 
-def _usable(line: LaneLine, min_probability: float) -> bool:
+def is_usable(line: LaneLine, min_probability: float) -> bool:
+    """Whether a line is likely enough, finite, and runs forward in at least two points."""
     # A NaN probability compares false and drops the line, too.
     if not line.probability >= min_probability:
         return False

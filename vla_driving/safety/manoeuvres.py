@@ -107,14 +107,6 @@ class Braking:
         """Time to standstill from `speed` in m/s, with the full build-up still to come."""
         return max(speed, 0.0) / self.deceleration + self.deceleration / self.jerk
 
-    def distance(self, speed: float) -> float:
-        """Way to standstill from `speed` in m/s, with the full build-up still to come, m.
-
-        v²/(2·a) + v·t with the time t = a/j of the build-up: never less than what `profile` drives.
-        """
-        way = max(speed, 0.0)
-        return way * way / (2.0 * self.deceleration) + way * self.deceleration / self.jerk
-
     def longest_m(self, speed: float) -> float:
         """Distance to standstill from `speed` in m/s, with the full build-up still to come."""
         build_up_s = self.deceleration / self.jerk

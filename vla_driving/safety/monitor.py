@@ -23,7 +23,7 @@ from vla_driving.contract.supervision import (
 )
 from vla_driving.contract.trajectory import HORIZON_S, Trajectory
 from vla_driving.contract.vehicle import VehicleParameters, VehicleState
-from vla_driving.safety import arbiter, engagement, manoeuvres, report
+from vla_driving.safety import arbiter, engagement, manoeuvres, pull_over, report
 from vla_driving.safety.approval import CAP_HEALS, Approval
 from vla_driving.safety.checks import STATE_CHECKS
 from vla_driving.safety.checks.table import Limits, Situation
@@ -88,6 +88,7 @@ class SafetyMonitor:
         self._publishers: dict[str, int] = {}
         self._off_route = 0.0
         self._heals = False
+        self._contact_s = 0.0
         self._fallback = Fallback(vehicle, self._motion)
         self._cap = SpeedCap(vehicle, settings.reaction.cap_deceleration)
         self._events = report.Events()
@@ -172,7 +173,9 @@ class SafetyMonitor:
         for state in states:
             self._motion.add(state)
             self._repetition.take(state)
-            if self._sent is not None and self._sent.engaged:
+            if state.accelerator_override:
+                self._following.clear()  # the driver's foot, not the approved plan
+            elif self._sent is not None and self._sent.engaged:
                 self._following.add(state, self._sent)
         for listed in intake.objects.take(inputs.objects, now_ns)[-1:]:
             approval.world.see_objects(listed)
@@ -290,28 +293,77 @@ class SafetyMonitor:
         reaction = self._settings.reaction
         self._engagement = engagement.step(self._engagement, driver, wishes, reaction, now_ns)
         after = self._engagement.engagement
-        demand = arbiter.Demand(level, self._stop_is_free(after, state, now_ns))
+        demand = self._stop_demand(level, after, state, now_ns)
         self._arbiter = arbiter.step(self._arbiter, after, demand, reaction, now_ns)
         self._cause.note(after in _STOPPING, level, self._approval.cause(counting))
+        if not demand.stop_is_free and level < Level.EMERGENCY:
+            self._cause.harder(self._contact_line())
         if after != before and after == Engagement.SOFT_DISABLING:
             self._hand_overs += any(o.check.name in _ATTENTION for o in counting)
         return report.changes(
             (before, after), (level_before, self._arbiter.level), self._cause.text, now_ns
         )
 
-    def _stop_is_free(
-        self, after: Engagement, state: VehicleState | None, now_ns: Nanoseconds
-    ) -> bool:
+    def _stop_demand(
+        self, level: Level, after: Engagement, state: VehicleState | None, now_ns: Nanoseconds
+    ) -> arbiter.Demand:
         """Bring the path of the monitor's own stop up to date, and look along it."""
         if after not in _STOPPING or state is None:
             self._fallback.release()
-            return True
+            return arbiter.Demand(level)
         self._follow_path(state)
         if after == Engagement.STOPPED or self._arbiter.manoeuvre == Manoeuvre.EMERGENCY_STOP:
-            return True
+            return arbiter.Demand(level)
+        begins = self._arbiter.manoeuvre == Manoeuvre.NONE
         braking = self._fallback.brake(Manoeuvre.COMFORTABLE_STOP, state, now_ns)
+        if begins and level < Level.EMERGENCY and self._turn_aside(braking, state, now_ns):
+            return arbiter.Demand(level, edge_is_free=True)
+        self._contact_s = self._contact(braking, state, now_ns)
+        free = self._contact_s >= self._settings.world.collision_horizon
+        return arbiter.Demand(level, stop_is_free=free)
+
+    def _contact(
+        self, braking: manoeuvres.Braking, state: VehicleState, now_ns: Nanoseconds,
+        whole: bool = False,
+    ) -> float:
+        """Time to the first contact of the stop under way, s; `whole`: until it stands."""
         trajectory = self._fallback.trajectory(braking, max(state.speed, 0.0))
-        return self._approval.is_free(trajectory, self._fallback.stamp_ns, now_ns)
+        return self._approval.contact_s(trajectory, self._fallback.stamp_ns, now_ns, whole)
+
+    def _contact_line(self) -> str:
+        horizon = self._settings.world.collision_horizon
+        return f"a collision in {self._contact_s:.2f} s ends the planned stop (limit {horizon:g} s)"
+
+    def _turn_aside(
+        self, braking: manoeuvres.Braking, state: VehicleState, now_ns: Nanoseconds
+    ) -> bool:
+        """Let the stop end at the edge of the road where that is known to be free."""
+        lane, aside = self._fallback.path, self._path_aside(braking, state, now_ns)
+        if lane is None or aside is None:
+            return False
+        self._fallback.turn_to(aside)
+        if self._contact(braking, state, now_ns, whole=True) >= HORIZON_S:
+            return True
+        self._fallback.turn_to(lane)
+        return False
+
+    def _path_aside(
+        self, braking: manoeuvres.Braking, state: VehicleState, now_ns: Nanoseconds
+    ) -> manoeuvres.StopPath | None:
+        approved, listed, path = (
+            self._approval.approved, self._intake.objects.newest, self._fallback.path
+        )
+        if approved is None or listed is None or path is None:
+            return None
+        settings = self._settings.pull_over
+        oldest_ns = min(approved.plan.stamp_ns, listed.stamp_ns)
+        change = self._motion.change(approved.plan.stamp_ns, path.stamp_ns)
+        if change is None or age_s(oldest_ns, now_ns) > settings.max_age:
+            return None
+        return pull_over.shifted(
+            path, approved.plan.lane_lines, change, braking, max(state.speed, 0.0), self._vehicle,
+            settings, self._settings.world.min_probability,
+        )
 
     def _follow_path(self, state: VehicleState) -> None:
         approved = self._approval.approved

@@ -41,22 +41,51 @@ Objects of the model's scene and of the independent list are both held against t
 keeps its speed along and across the path of the plan, so that in a bend a car in the next lane
 stays in the next lane. A contact counts unless it comes from behind or while the car stands.
 
+Two worst cases are held against the plan as well. *The one ahead brakes fully*
+(`lead_deceleration`): `worst_case_preview` from now, the plan must have the gap in which full
+braking, `answer_time` later, stops this car behind it. *A neighbour cuts in*: whoever drives the
+same way in reach of `cut_in_lateral_speed` may start now; full braking, or driving on past it, must
+leave a difference of speed of at most `max_cut_in_impact` at the contact. Both ask for a lower
+speed, the one at which they pass.
+
+An object on the path that only one of the two sources holds, within a comfortable stop's way and
+`max_unseen`, asks for a slow speed once it lasts.
+
+Every message but the signs of life carries a checksum and, requests apart, a number and a stamp:
+one that does not fit, is not finite or lies in the future is refused and told at once, and the one
+before stays in force. Signs of life say nothing but that they came. Pixels are not looked at: the
+health of the cameras has its own small topic. A second publisher on a topic of the car's control is
+counted in the graph of nodes ten times a second, by the bridge for approved plans too.
+
 ## The ladder
 
 | level | what happens | ends |
 |---|---|---|
 | NOMINAL | the plan is approved | |
 | DEGRADED | approved with a cap, brought down at `cap_deceleration`: `degraded_speed`, or the \
-speed of the one ahead where only the distance is too short | `degraded_hold` after the last cause |
-| MINIMAL_RISK | comfortable stop along the last approved path, hazard lights | at standstill, \
-or when the driver takes over |
+highest at which distances, limits and instruction are kept where only these fail | \
+`degraded_hold` after the last cause |
+| MINIMAL_RISK | comfortable stop along the last approved path, in lane or at the edge of the \
+road, hazard lights | at standstill, or when the driver takes over |
 | EMERGENCY | the same with full braking; also where the comfortable stop would touch something \
 | as above |
 | STOPPED | held with the brakes on, hazard lights | when the driver engages or drives off |
 
 A stop is never softened and never ends in driving on. It needs the last approved path and the
 vehicle state alone; without a path it goes where the wheels point, without vehicle states it
-follows the profile it began with until the bridge's own supervision takes over.
+follows the profile it began with until the bridge's own supervision takes over. No planned stop
+brakes harder than 4.0 m/s², not even where the plan before did (UN R157 section 5.5).
+
+When it begins, the stop turns to the edge of the road (`pull_over.side`) where that is known: a
+road edge of the plan approved last, along the whole stop and within `max_edge_distance` of the
+path, so that no lane lies between; both object lists younger than `max_age` and nothing of them in
+the way until standstill; and a shift that the lateral limits allow. Anything missing, it stays in
+its lane. Stopping at the edge is decided once; should something come into the way, the car brakes
+fully where it is.
+
+The driver of an L2 car is told after `eyes_off_info` or `hands_off_info`, told louder after
+`…_warning`, and asked to take over after `…_limit`; after `max_hand_overs` of these the car does
+not engage again until it is started anew. L4 asks for no driver.
 
 ## Verdicts
 
@@ -76,9 +105,19 @@ _TAIL = """\
 - It believes the vehicle state within the limits above. A speed that both sources get wrong in the
   same way is not found.
 - Objects are assumed to keep their velocity along the path, or straight on where the plan announces
-  to leave its lane or crosses a lane line that it knows. One that brakes hard is met by the
-  distance formula, one that cuts in when it has begun to. A plan that swerves unannounced where the
-  model sees no lines is found when it jumps, or when the outlines come near each other.
+  to leave its lane or crosses a lane line that it knows; the two worst cases above come on top. An
+  oncoming car that swerves, a parked one that drives off and a pedestrian who steps out are met
+  when they have begun to. A plan that swerves unannounced where the model sees no lines is found
+  when it jumps, or when the outlines come near each other.
+- A message behind which a person sits who knows the checksum is believed: it guards against faults,
+  not against attacks.
+- A vehicle state that is frozen while it reports constant motion, with every number at rest, looks
+  like constant motion.
+- Light and visibility are what the cameras' health says of them; rain on the road is not known, and
+  full braking is taken to be `emergency_deceleration` of the car.
+- Whether a lane lies between the path and the edge is judged by their distance alone; an emergency
+  lane as wide as a lane is not used. What drives up from behind beside the lane, a bicycle at the
+  edge, is seen only where the object lists reach there.
 - Roads that bend by more than a right angle within the plan are not compared with the plan before.
 """
 

@@ -45,6 +45,11 @@ class Cause:
         self.text = cause.text() if cause is not None else ""
         self._level = level if stopping else Level.NOMINAL
 
+    def harder(self, text: str) -> None:
+        """The planned stop is not enough: from now on this is why."""
+        if self._level < Level.EMERGENCY:
+            self.text, self._level = text, Level.EMERGENCY
+
 
 @dataclass(frozen=True)
 class Notice:

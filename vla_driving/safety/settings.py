@@ -121,6 +121,19 @@ class OperationSettings:
 
 
 @dataclass(frozen=True)
+class PullOverSettings:
+    """When the monitor's own stop ends at the edge of the road."""
+
+    side: str = choice("right", "left", doc="where this country's traffic pulls over")
+    max_edge_distance: float = quantity("m", 1.0, 8.0, "to the edge; further, a lane may lie there")
+    edge_margin: float = quantity("m", 0.0, 2.0, "kept beside the edge")
+    min_offset: float = quantity("m", 0.1, 3.0, "a smaller shift is not worth it")
+    min_speed: float = quantity("m/s", 0.5, 20.0, "slower, the stop is too short for it")
+    lateral_share: float = quantity("1", 0.1, 1.0, "of the lateral limits, for the shift")
+    max_age: float = quantity("s", 0.1, 2.0, "of the lines and of both object lists")
+
+
+@dataclass(frozen=True)
 class ReactionSettings:
     """How the monitor answers."""
 
@@ -145,4 +158,5 @@ class SafetyMonitorSettings:
     driver: DriverSettings
     following: FollowingSettings
     operation: OperationSettings
+    pull_over: PullOverSettings
     reaction: ReactionSettings
