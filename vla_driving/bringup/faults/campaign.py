@@ -83,7 +83,7 @@ class Campaign:
         for attempt in range(_ATTEMPTS):
             try:
                 ends = self._stand.route_left < _MIN_ROUTE_LEFT
-                if ends or attempt > 1:
+                if ends or attempt:
                     self._show("the road ends: starting anew" if ends else "starting anew")
                     self._stand.restart_all()
                 self._stand.revive()

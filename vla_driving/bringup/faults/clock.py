@@ -1,7 +1,8 @@
 """A system clock that can be moved for some processes alone, without touching the machine's.
 
 Setting the real one would need a privilege and hit everything on the machine. Instead a library of
-a few lines, compiled here and preloaded, adds an offset from a file to the real-time clock.
+a few lines, compiled here and preloaded, adds an offset from a file to the real-time clock, and
+takes it off again where somebody waits until a time of it: the kernel knows of no offset.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _SOURCE = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -66,6 +69,55 @@ time_t time(time_t *t) {
     clock_gettime(CLOCK_REALTIME, &now);
     if (t) *t = now.tv_sec;
     return now.tv_sec;
+}
+
+/* Times of the monotonic clock, which condition variables may go by as well, are far smaller. */
+static struct timespec machine_time(const struct timespec *t) {
+    struct timespec result = *t;
+    if (offset && t->tv_sec > 1000000000) {
+        int64_t then = (int64_t)t->tv_sec * 1000000000 + t->tv_nsec - *offset;
+        result.tv_sec = then / 1000000000;
+        result.tv_nsec = then % 1000000000;
+    }
+    return result;
+}
+
+int pthread_cond_timedwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict m,
+                           const struct timespec *restrict t) {
+    static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    if (!real) real = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (!real) real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    struct timespec then = machine_time(t);
+    return real(c, m, &then);
+}
+
+int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
+                           const struct timespec *t) {
+    static int (*real)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "pthread_cond_clockwait");
+    struct timespec then = machine_time(t);
+    return real(c, m, clock, &then);
+}
+
+int pthread_mutex_timedlock(pthread_mutex_t *restrict m, const struct timespec *restrict t) {
+    static int (*real)(pthread_mutex_t *, const struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "pthread_mutex_timedlock");
+    struct timespec then = machine_time(t);
+    return real(m, &then);
+}
+
+int sem_timedwait(sem_t *restrict s, const struct timespec *restrict t) {
+    static int (*real)(sem_t *, const struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "sem_timedwait");
+    struct timespec then = machine_time(t);
+    return real(s, &then);
+}
+
+int sem_clockwait(sem_t *restrict s, clockid_t clock, const struct timespec *restrict t) {
+    static int (*real)(sem_t *, clockid_t, const struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "sem_clockwait");
+    struct timespec then = machine_time(t);
+    return real(s, clock, &then);
 }
 """
 

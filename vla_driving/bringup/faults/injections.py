@@ -229,6 +229,7 @@ class Rogue(_Timed):
 
     def begin(self) -> None:
         self._over = threading.Event()
+        self.now()
         self._publisher = self.stand.relays.publisher(self.case.target)
         self._thread = threading.Thread(target=self._speak, daemon=True)
         self._thread.start()
@@ -241,10 +242,7 @@ class Rogue(_Timed):
     def _speak(self) -> None:
         make = _ROGUES[self.case.target]
         while not self._over.wait(_ROGUE_PERIOD_S):
-            message = make(self.stand)
-            if self._at_ns is None:
-                self.now()
-            self._publisher.publish(message)
+            self._publisher.publish(make(self.stand))
 
 
 class ClockJump(_Timed):

@@ -177,16 +177,16 @@ FAULTS: tuple[FaultCase, ...] = (
     _state("vehicle state frozen, stamps fresh", "frozen", 600.0),
     _state("speed 4 m/s too high", "speed_wrong", 400.0),
     FaultCase(
-        "second publisher of plans", "rogue", "vla/plan", Start.MESSAGE,
+        "second publisher of plans", "rogue", "vla/plan", Start.ACT,
         ("publishers", "plan_order"), Reaction.STOP, 1000.0,
     ),
     FaultCase(
-        "second publisher of approved plans", "rogue", "vla/approved_plan", Start.MESSAGE,
+        "second publisher of approved plans", "rogue", "vla/approved_plan", Start.ACT,
         ("publishers", "approved_plan_*"), Reaction.STOP, 500.0,
     ),
     FaultCase(
-        "second publisher of commands", "rogue", "vla/control_command", Start.MESSAGE,
-        ("command_disorder", "publishers"), Reaction.GATEWAY, 500.0,
+        "second publisher of commands", "rogue", "vla/control_command", Start.ACT,
+        ("publishers", "command_disorder"), Reaction.STOP, 500.0,
     ),
     FaultCase(
         "clock 2 s ahead", "clock", "2.0", Start.ACT, ("clock", "*_freshness", "vehicle_state_*",
