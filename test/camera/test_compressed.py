@@ -5,7 +5,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_driving.camera.compressed import compressed_size, decode_compressed
@@ -114,6 +114,7 @@ def test_giant_declared_sizes_are_refused_before_memory_is_taken() -> None:
             decode_compressed(CompressedImage(bytes(data)))
 
 
+@settings(deadline=None)
 @given(st.sampled_from([".png", ".jpg"]), st.floats(0.0, 0.98))
 def test_truncated_files_are_refused(suffix: str, share: float) -> None:
     data = bytes(cv2.imencode(suffix, picture())[1])
@@ -121,6 +122,7 @@ def test_truncated_files_are_refused(suffix: str, share: float) -> None:
         decode_compressed(CompressedImage(data[: int(len(data) * share)]))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([b"\xff\xd8", b"\x89PNG\r\n\x1a\n"]))
 def test_garbage_is_a_picture_or_a_decode_error(garbage: bytes, head: bytes) -> None:
     try:
@@ -131,6 +133,7 @@ def test_garbage_is_a_picture_or_a_decode_error(garbage: bytes, head: bytes) -> 
     assert decoded.ndim == 3
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_flipped_bytes_never_break_out(data: st.DataObject) -> None:
     whole = bytearray(file(coarse()))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_driving.camera.encodings import LAYOUTS, decode_raw
@@ -60,6 +60,7 @@ def yuv_rows(rgb: np.ndarray, encoding: str) -> Rows:
     return rows
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(PACKED)), st.integers(1, 40), st.integers(1, 40), st.integers(0, 9))
 def test_packed_images_come_back_as_rgb(
     encoding: str, width: int, height: int, padding: int
@@ -173,6 +174,7 @@ def test_an_unknown_encoding_is_named_with_those_that_are_known() -> None:
         decode_raw(RawImage(2, 2, "16UC1", 4, bytes(8)))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(LAYOUTS)), st.integers(0, 40), st.integers(0, 40), st.integers(0, 200),
     st.binary(max_size=2000),

@@ -25,6 +25,7 @@ def test_without_a_word_of_the_source_the_arrival_less_the_latency_counts() -> N
     assert SourceClock(0.05).stamp(None, at(100)) == at(50)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.0, 200.0), min_size=2, max_size=60))
 def test_what_waited_on_the_way_is_stamped_by_what_did_not(delays_ms: list[float]) -> None:
     """Whatever the network does, once an image came at once all that follow are right."""

@@ -128,6 +128,7 @@ def test_flipped_bytes_never_break_out_and_it_recovers(codec: str, data: st.Data
     assert found[-20:] == list(range(10, 30))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(CODECS), st.binary(max_size=200))
 def test_noise_behind_a_start_code_shows_nothing(codec: str, noise: bytes) -> None:
     assert numbers(shown([b"\0\0\0\1" + noise], codec)) == []
