@@ -10,7 +10,7 @@ from drive import SETTINGS, START, VEHICLE, car, constant
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vla_driving.contract.scene import SceneObject
+from vla_driving.contract.scene import SceneObject, table_of
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.counterfactuals import (
@@ -22,7 +22,8 @@ from vla_driving.safety.counterfactuals import (
     speed_for_gap,
     time_to_cut_in,
 )
-from vla_driving.safety.obstacles import NOWHERE_M, Approach, Paths, approach, no_objects, objects
+from vla_driving.safety.obstacles import NOWHERE_M, Approach, approach, no_objects, objects
+from vla_driving.safety.paths import Paths
 
 pytestmark = pytest.mark.requirement("SR-05")
 
@@ -120,7 +121,8 @@ def test_the_speed_for_a_cut_in_keeps_the_impact_allowed() -> None:
 
 def near(trajectory: Trajectory, *listed: SceneObject, speed: float | None = None) -> Approach:
     return approach(
-        Paths(batch(START, (trajectory,))), no_objects(START), objects(START, listed, 0.5), START,
+        Paths(batch(START, (trajectory,))), no_objects(START),
+        objects(START, table_of(listed), 0.5), START,
         START, float(trajectory.speed[0]) if speed is None else speed, np.array([False]), VEHICLE,
         WORLD,
     )
@@ -198,8 +200,8 @@ def test_each_path_is_judged_by_itself() -> None:
     swerve = integrate(12.0, np.zeros(POINTS), np.where(np.arange(POINTS) < 20, 0.02, 0.0))
     paths = Paths(batch(START, (constant(12.0), swerve)))
     found = approach(
-        paths, no_objects(START), objects(START, (ahead(3.0, 10.0),), 0.5), START, START, 12.0,
-        np.array([False, False]), VEHICLE, WORLD,
+        paths, no_objects(START), objects(START, table_of((ahead(3.0, 10.0),)), 0.5), START,
+        START, 12.0, np.array([False, False]), VEHICLE, WORLD,
     )
     assert found.worst_slack[0] < 0.0 < found.worst_slack[1]
     assert found.only(1).worst_slack.tolist() == [found.worst_slack[1]]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from drive import SETTINGS, START, VEHICLE, constant, plan_of
+from drive import SETTINGS, START, VEHICLE, car, constant, plan_of
 
 from vla_driving.contract.plan import LateralAction
+from vla_driving.contract.scene import table_of
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.checks import plan, world
 from vla_driving.safety.checks.table import CandidateCheck, Candidates, Limits, fails
-from vla_driving.safety.obstacles import NEVER_S, NOWHERE_M, Approach
+from vla_driving.safety.contacts import NEVER_S
+from vla_driving.safety.obstacles import NOWHERE_M, Approach, approach, no_objects, objects
+from vla_driving.safety.paths import Paths
 
 LIMITS = Limits(SETTINGS, VEHICLE)
 
@@ -62,3 +67,23 @@ def test_out_of_a_roundabout_the_turn_comes_after_a_bend_the_other_way() -> None
 def test_a_turn_to_the_wrong_side_still_contradicts(action: LateralAction, bend: float) -> None:
     wrong = candidates(constant(5.0, 0.0, bend), 5.0, NOWHERE_M, lateral_action=action)
     assert speaks(plan.CHECKS, "plan_action_heading", wrong)
+
+
+@pytest.mark.requirement("SR-25")
+def test_one_that_crosses_does_not_come_towards_us() -> None:
+    """A lorry that turns across the junction, seen by a car that starts to move."""
+    slow = constant(1.0)
+    path = Paths(batch(START, (slow,)))
+
+    def slack(velocity_x: float, velocity_y: float) -> float:
+        item = replace(car(12.0, 0.5), velocity_x=velocity_x, velocity_y=velocity_y)
+        listed = objects(START, table_of((item,)), 0.5)
+        found = approach(
+            path, no_objects(START), listed, START, START, 1.0, np.array([False]), VEHICLE,
+            SETTINGS.world,
+        )
+        return float(found.rss_slack[0])
+
+    assert slack(-1.7, 8.9) == pytest.approx(slack(0.0, 8.9))
+    # Who approaches more than he crosses counts as before.
+    assert slack(-5.0, 1.0) < slack(-1.0, 0.0) < slack(0.0, 0.0)

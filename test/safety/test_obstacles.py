@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 
 from vla_driving.contract.clock import nanoseconds
 from vla_driving.contract.motion import PoseChange
-from vla_driving.contract.scene import MAX_OBJECTS, ObjectClass, SceneObject
+from vla_driving.contract.scene import MAX_OBJECTS, ObjectClass, SceneObject, table_of
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.safety.candidates import batch
+from vla_driving.safety.contacts import NEVER_S
 from vla_driving.safety.obstacles import (
-    NEVER_S,
     NOWHERE_M,
     Approach,
-    Paths,
     approach,
     moved,
     no_objects,
@@ -30,6 +29,7 @@ from vla_driving.safety.obstacles import (
     stopping_distance,
     with_measured_velocity,
 )
+from vla_driving.safety.paths import Paths
 
 pytestmark = pytest.mark.requirement("SR-04")
 
@@ -45,7 +45,8 @@ def near(
     """Sensor objects against one trajectory."""
     return approach(
         Paths(batch(START, (trajectory,))), NONE,
-        objects(START + nanoseconds(measured_s), listed, 0.5), START, START + nanoseconds(now_s),
+        objects(START + nanoseconds(measured_s), table_of(listed), 0.5), START,
+        START + nanoseconds(now_s),
         float(trajectory.speed[0]) if speed is None else speed, np.array([sideways]), VEHICLE,
         WORLD,
     )
@@ -217,7 +218,7 @@ def test_leaving_out_what_is_far_changes_nothing(
 @given(st.floats(-30, 60), st.floats(-8, 8), st.floats(-10, 20), st.floats(-0.6, 0.6))
 def test_the_frame_does_not_matter(x: float, y: float, speed: float, dyaw: float) -> None:
     change = PoseChange(1.5, -0.3, dyaw)
-    item = objects(START, (car(x, y, speed),), 0.5)
+    item = objects(START, table_of((car(x, y, speed),)), 0.5)
     back = moved(moved(item, change), change.inverse())
     assert np.allclose(back.vectors, item.vectors, atol=1e-3)
     turned = moved(item, change)
@@ -227,12 +228,12 @@ def test_the_frame_does_not_matter(x: float, y: float, speed: float, dyaw: float
 
 def test_lists_are_bounded_and_cleaned() -> None:
     many = tuple(car(float(x)) for x in range(200, 0, -1))
-    kept = objects(START, many, 0.5)
+    kept = objects(START, table_of(many), 0.5)
     assert len(kept) == MAX_OBJECTS
     assert kept.vectors[0, 0].max() == MAX_OBJECTS
     broken = replace(car(5.0), x=math.nan)
     unlikely = replace(car(5.0), probability=0.2)
-    cleaned = objects(START, (broken, unlikely, car(9.0)), 0.5)
+    cleaned = objects(START, table_of((broken, unlikely, car(9.0))), 0.5)
     assert (len(cleaned), cleaned.malformed) == (1, 1)
 
 
@@ -256,8 +257,10 @@ def test_a_path_that_turns_back_looks_behind_too() -> None:
 
 
 def test_an_object_that_both_see_has_the_velocity_that_the_sensor_measures() -> None:
-    guessed = objects(START, (car(20.0, speed=2.0), car(20.0, y=3.5, speed=1.0)), 0.5)
-    measured = objects(START, (car(21.5, y=0.3, speed=8.0),), 0.5)
+    guessed = objects(
+        START, table_of((car(20.0, speed=2.0), car(20.0, y=3.5, speed=1.0))), 0.5
+    )
+    measured = objects(START, table_of((car(21.5, y=0.3, speed=8.0),)), 0.5)
     merged = with_measured_velocity(guessed, measured, 2.0)
     assert merged.vectors[0, 1].tolist() == [8.0, 1.0]
     assert np.array_equal(merged.vectors[:, 0], guessed.vectors[:, 0])
@@ -265,8 +268,8 @@ def test_an_object_that_both_see_has_the_velocity_that_the_sensor_measures() -> 
 
 @pytest.mark.parametrize("far", [9.0, -9.0])
 def test_an_object_that_the_sensor_does_not_see_stays_as_the_model_says(far: float) -> None:
-    guessed = objects(START, (car(20.0, speed=2.0),), 0.5)
-    other = objects(START, (car(20.0 + far, speed=8.0),), 0.5)
+    guessed = objects(START, table_of((car(20.0, speed=2.0),)), 0.5)
+    other = objects(START, table_of((car(20.0 + far, speed=8.0),)), 0.5)
     assert with_measured_velocity(guessed, other, 2.0).vectors[0, 1, 0] == 2.0
     assert with_measured_velocity(guessed, NONE, 2.0) is guessed
     assert with_measured_velocity(NONE, other, 2.0) is NONE

@@ -17,8 +17,9 @@ from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.checks import plan as checks
 from vla_driving.safety.checks.table import Candidates, Limits
+from vla_driving.safety.contacts import NEVER_S
 from vla_driving.safety.judge import CandidateJudge, Judgement
-from vla_driving.safety.obstacles import NEVER_S, NOWHERE_M, Approach
+from vla_driving.safety.obstacles import NOWHERE_M, Approach
 
 LIMITS = Limits(SETTINGS, VEHICLE)
 JUDGE = CandidateJudge(checks.CHECKS, LIMITS)

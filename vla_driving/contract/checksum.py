@@ -19,16 +19,12 @@ import numpy as np
 from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.navigation import EngagementRequest, Route
 from vla_driving.contract.plan import ApprovedPlan, Plan
-from vla_driving.contract.scene import ObjectList, SceneObject
+from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.trajectory import Trajectory
 from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
 
 T = TypeVar("T")
 
-_OBJECT = attrgetter(
-    "classification", "probability", "x", "y", "heading", "velocity_x", "velocity_y", "length",
-    "width", "height",
-)
 _CONTROL = attrgetter("kind", "state", "probability", "distance", "value")
 
 
@@ -46,13 +42,13 @@ def plan_checksum(plan: Plan) -> int:
         for line in plan.lane_lines
     )
     candidates = (_trajectory_bytes(t) for t in plan.candidates)
-    return _crc(head, *candidates, _object_bytes(plan.objects), *lines, controls)
+    return _crc(head, *candidates, plan.object_table.tobytes(), *lines, controls)
 
 
 def objects_checksum(objects: ObjectList) -> int:
     """CRC-32 of an object list."""
     head = struct.pack("<qQ", objects.stamp_ns, objects.sequence)
-    return _crc(head, objects.source.encode(), _object_bytes(objects.objects))
+    return _crc(head, objects.source.encode(), objects.table.tobytes())
 
 
 def route_checksum(route: Route) -> int:
@@ -163,10 +159,6 @@ def signed(value: T) -> T:
 def _trajectory_bytes(trajectory: Trajectory) -> bytes:
     arrays = map(_bytes, trajectory.arrays())
     return b"".join((np.float32(trajectory.probability).tobytes(), *arrays))
-
-
-def _object_bytes(objects: tuple[SceneObject, ...]) -> bytes:
-    return _singles(chain.from_iterable(map(_OBJECT, objects)))
 
 
 def _bytes(array: object) -> bytes:

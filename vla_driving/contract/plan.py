@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
 
 from vla_driving.contract.clock import Nanoseconds
-from vla_driving.contract.scene import LaneLine, SceneObject, TrafficControl
+from vla_driving.contract.scene import LaneLine, SceneObject, TrafficControl, table_of
 from vla_driving.contract.trajectory import Trajectory
 
 MAX_CANDIDATES = 8
@@ -87,6 +91,11 @@ class Plan:
     stages: tuple[StageTime, ...]
     checksum: int = 0
     speed_cap: float = 0.0
+
+    @cached_property
+    def object_table(self) -> npt.NDArray[np.float32]:
+        """(N, 10) numbers of the objects, see `scene.table_of`; worked out once."""
+        return table_of(self.objects)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
+from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +72,19 @@ class SceneObject:
     height: float = 0.0
 
 
+_NUMBERS = attrgetter(
+    "classification", "probability", "x", "y", "heading", "velocity_x", "velocity_y", "length",
+    "width", "height",
+)
+
+
+def table_of(objects: tuple[SceneObject, ...]) -> npt.NDArray[np.float32]:
+    """(N, 10) numbers of objects as they travel, in the order of `SceneObject`'s fields."""
+    numbers = chain.from_iterable(map(_NUMBERS, objects))
+    with np.errstate(over="ignore"):  # a double beyond single precision is infinite, as over DDS
+        return np.fromiter(numbers, "<f4").reshape(-1, 10)
+
+
 @dataclass(frozen=True)
 class ObjectList:
     """Objects from a source that does not depend on the model, measured at `stamp_ns`."""
@@ -78,6 +94,11 @@ class ObjectList:
     source: str
     objects: tuple[SceneObject, ...]
     checksum: int = 0
+
+    @cached_property
+    def table(self) -> npt.NDArray[np.float32]:
+        """See `table_of`; worked out once."""
+        return table_of(self.objects)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,13 +23,13 @@ from vla_driving.safety.obstacles import (
     NOWHERE_M,
     Approach,
     Objects,
-    Paths,
     approach,
     moved,
     no_objects,
     objects,
     with_measured_velocity,
 )
+from vla_driving.safety.paths import Paths
 from vla_driving.safety.report import worst
 from vla_driving.safety.settings import WorldSettings
 
@@ -60,7 +60,10 @@ class Approved:
 
 @dataclass(frozen=True, eq=False)
 class _Option:
-    """A candidate and what its checks ask for: all of them, and those made only at approval."""
+    """The best candidate and what its checks ask for: all of them, and those made only at approval.
+
+    `of_first` are the outcomes of the plan's first candidate, for what is told of a refused plan.
+    """
 
     level: Level
     level_at_approval: Level
@@ -69,6 +72,7 @@ class _Option:
     near: Approach
     sideways: npt.NDArray[np.bool_]
     outcomes: tuple[Outcome, ...]
+    of_first: tuple[Outcome, ...]
 
 
 class World:
@@ -79,21 +83,22 @@ class World:
         self._motion = motion
         self.scene = no_objects(0)
         self.sensor = no_objects(0)
+        self._measured: Objects | None = None
         self._framed: dict[int, tuple[Objects, Nanoseconds, Objects]] = {}
 
     def see_plan(self, plan: Plan) -> None:
         """Take over the scene of a plan."""
         likely = self._limits.settings.world.min_probability
-        self.scene = objects(plan.stamp_ns, plan.objects, likely)
+        self.scene, self._measured = objects(plan.stamp_ns, plan.object_table, likely), None
 
     def see_objects(self, listed: ObjectList) -> None:
         """Take over a list of the sensor."""
         likely = self._limits.settings.world.min_probability
-        self.sensor = objects(listed.stamp_ns, listed.objects, likely)
+        self.sensor, self._measured = objects(listed.stamp_ns, listed.table, likely), None
 
     def clear(self) -> None:
         """Forget all, after a jump of the clock."""
-        self.scene, self.sensor = no_objects(0), no_objects(0)
+        self.scene, self.sensor, self._measured = no_objects(0), no_objects(0), None
 
     def approach(
         self,
@@ -127,18 +132,22 @@ class World:
         near &= (y > paths.low[1] - width) & (y < paths.high[1] + width)
         if not near.any():
             return None
-        places, halves = known.vectors[:, :, near], known.halves[:, near]
-        s, d, _ = paths.project(places)
-        on_path = (np.abs(d[0]) < halves[1] + width) & (s[0] > 0.0) & (s[0] < paths.end[0])
-        offsets = places[:, 0, :, None] - other.vectors[:, 0, None, :]
+        (s,), (d,), _ = paths.project(known.vectors[:, :, near])
+        on_path = (np.abs(d) < known.halves[1, near] + width) & (s > 0.0) & (s < paths.end[0])
+        if not on_path.any():
+            return None
+        at = np.flatnonzero(near)[on_path]
+        offsets = known.vectors[:, 0, at, None] - other.vectors[:, 0, None, :]
         apart = np.hypot(offsets[0], offsets[1]).min(axis=1, initial=NOWHERE_M)
-        lost = s[0][on_path & (apart > halves.sum(axis=0) + _SAME_OBJECT)]
+        lost = s[on_path][apart > known.halves[:, at].sum(axis=0) + _SAME_OBJECT]
         return float(lost.min()) if len(lost) else None
 
     def _both(self, stamp_ns: Nanoseconds) -> tuple[Objects, Objects]:
-        scene = self._in_frame(0, self.scene, stamp_ns)
-        sensor = self._in_frame(1, self.sensor, stamp_ns)
-        return with_measured_velocity(scene, sensor, _SAME_OBJECT), sensor
+        if self._measured is None:
+            # Once for each pair of lists, as seen from where the pictures were taken.
+            sensor = self._in_frame(1, self.sensor, self.scene.stamp_ns)
+            self._measured = with_measured_velocity(self.scene, sensor, _SAME_OBJECT)
+        return self._in_frame(0, self._measured, stamp_ns), self._in_frame(1, self.sensor, stamp_ns)
 
     def _in_frame(self, slot: int, items: Objects, stamp_ns: Nanoseconds) -> Objects:
         """Objects in base_link at an instant; the last answer is kept for each of the two lists."""
@@ -187,7 +196,7 @@ class Approval:
     def consider(
         self, plan: Plan, speed: float, speed_limit: float, now_ns: Nanoseconds
     ) -> None:
-        """Judge a plan and approve its best candidate; the others only where that one fails.
+        """Judge all candidates of a plan at once and approve the best.
 
         A candidate without a failure comes before one that may be driven with caps; among equals
         the plan's own order holds.
@@ -195,29 +204,24 @@ class Approval:
         self.world.see_plan(plan)
         self._speed_limit = speed_limit
         proposed = batch(plan.stamp_ns, plan.candidates)
-        options = [self._judged(plan, proposed.part(0, 1), 0, speed, now_ns)]
-        if options[0].level > Level.NOMINAL and len(proposed) > 1:
-            others = self._judged(plan, proposed.part(1, len(proposed)), 1, speed, now_ns)
-            options.append(others)
-        chosen = min(options, key=lambda option: option.level)
+        chosen = self._best(plan, proposed, speed, now_ns)
         self.refused = chosen.level > Level.DEGRADED
-        self._first = (options[0] if self.refused else chosen).outcomes
+        self._first = chosen.of_first if self.refused else chosen.outcomes
         self._before = proposed.part(0, 1)
         if not self.refused:
             self._approve(plan, proposed, chosen, now_ns)
 
-    def _judged(
-        self, plan: Plan, part: Batch, offset: int, speed: float, now_ns: Nanoseconds
-    ) -> _Option:
-        """The best of some candidates of a plan; `offset` is the place of the first of them."""
-        paths = Paths(_numbers(part))
-        candidates = self._candidates(plan, part, paths, speed, now_ns)
+    def _best(self, plan: Plan, proposed: Batch, speed: float, now_ns: Nanoseconds) -> _Option:
+        paths = Paths(_numbers(proposed))
+        candidates = self._candidates(plan, proposed, paths, speed, now_ns)
         judgement = self._judge.judge(candidates)
         index = judgement.best()
+        outcomes = judgement.outcomes(index)
         return _Option(
-            judgement.reaction(index), judgement.reaction_at_approval(index), offset + index,
+            judgement.reaction(index), judgement.reaction_at_approval(index), index,
             paths.only(index), candidates.near.only(index),
-            candidates.sideways[index : index + 1], judgement.outcomes(index),
+            candidates.sideways[index : index + 1], outcomes,
+            judgement.outcomes(0) if index else outcomes,
         )
 
     def _approve(

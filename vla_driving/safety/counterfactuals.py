@@ -71,6 +71,11 @@ def time_to_cut_in(
     return across.astype(np.float32)
 
 
+def braking_distance(closing: FloatArray, answer: Answer) -> FloatArray:
+    """What is lost, m, on one that is slower by `closing` m/s until braking has made us as slow."""
+    return closing * np.float32(answer.delay_s) + closing * closing / (2.0 * answer.deceleration)
+
+
 def cut_in_impact(
     gap: FloatArray,
     length: FloatArray,
@@ -87,7 +92,7 @@ def cut_in_impact(
     closing = np.maximum(closing, np.float32(0.0))
     braked = np.clip(cut_in_s - delay, 0.0, closing / a)
     by_then = closing * np.minimum(cut_in_s, delay + closing / a) - 0.5 * a * braked * braked
-    farthest = closing * delay + closing * closing / (2.0 * a)
+    farthest = braking_distance(closing, answer)
     left = np.maximum(farthest - np.maximum(gap, by_then), 0.0)
     impact = np.minimum(closing, np.sqrt(2.0 * a * left))
     passed = (gap <= -length) | (gap + length < closing * cut_in_s)

@@ -15,7 +15,6 @@ from vla_driving.safety.checks.table import (
     CandidateCheck,
     Candidates,
     Limits,
-    Measured,
     Situation,
     StateCheck,
     fails,
@@ -73,31 +72,28 @@ class StateJudge:
 
     def outcomes(self, situation: Situation) -> tuple[Outcome, ...]:
         """Outcomes in the order of the table."""
-        return tuple(
-            self._outcome(check, limit, confirm_s, situation)
-            for check, limit, confirm_s in self._rows
-        )
-
-    def _outcome(
-        self, check: StateCheck, limit: float, confirm_s: float, situation: Situation
-    ) -> Outcome:
-        try:
-            measured = check.measure(situation)
-            limit = limit if measured.limit is None else measured.limit
-            verdict = measured.verdict
-            if verdict is None:
-                bad = fails(measured.value, limit, check.at_least)
-                verdict = Verdict.FAIL if bad else Verdict.PASS
-        except Exception as error:  # the check is wrong, so nothing vouches for what it checks
-            measured, verdict = Measured(math.nan, says=_broken(check.name, error)), Verdict.FAIL
-        if verdict in _PASSING:
-            self._since.pop(check.name, None)
-            return Outcome(check, verdict, measured.value, limit, measured.says)
-        since_ns = self._since.setdefault(check.name, situation.now_ns)
-        confirmed = age_s(since_ns, situation.now_ns) >= confirm_s
-        if not confirmed and verdict == Verdict.FAIL:
-            verdict = Verdict.WARN
-        return Outcome(check, verdict, measured.value, limit, measured.says, confirmed)
+        now_ns, since = situation.now_ns, self._since
+        found = []
+        for check, limit, confirm_s in self._rows:
+            try:
+                value, verdict, own_limit, says = check.measure(situation)
+                if own_limit is not None:
+                    limit = own_limit
+                if verdict is None:
+                    bad = fails(value, limit, check.at_least)
+                    verdict = Verdict.FAIL if bad else Verdict.PASS
+            except Exception as error:  # the check is wrong, so nothing vouches for what it checks
+                value, verdict, says = math.nan, Verdict.FAIL, _broken(check.name, error)
+            if verdict in _PASSING:
+                since.pop(check.name, None)
+                found.append(Outcome(check, verdict, value, limit, says))
+                continue
+            since_ns = since.setdefault(check.name, now_ns)
+            confirmed = age_s(since_ns, now_ns) >= confirm_s
+            if not confirmed and verdict == Verdict.FAIL:
+                verdict = Verdict.WARN
+            found.append(Outcome(check, verdict, value, limit, says, confirmed))
+        return tuple(found)
 
 
 def _broken(name: str, error: Exception) -> str:
@@ -120,16 +116,16 @@ class Judgement:
 
     def reaction(self, candidate: int) -> Level:
         """Highest reaction that a candidate's failures ask for."""
-        return Level(int(self.reactions[:, candidate].max()))
+        return Level(max(self.reactions[:, candidate].tolist()))
 
     def reaction_at_approval(self, candidate: int) -> Level:
         """The same, of the checks that are not made again in every step."""
-        once = [k for k, check in enumerate(self.checks) if not check.always]
-        return Level(int(self.reactions[once, candidate].max(initial=0)))
+        asked = zip(self.checks, self.reactions[:, candidate].tolist(), strict=True)
+        return Level(max((level for check, level in asked if not check.always), default=0))
 
     def best(self) -> int:
         """The candidate whose failures ask for least; the first of equals."""
-        return int(self.reactions.max(axis=0).argmin())
+        return int(np.maximum.reduce(self.reactions, axis=0).argmin())
 
     def outcomes(self, candidate: int) -> tuple[Outcome, ...]:
         """Outcomes of one candidate in the order of the table."""
@@ -151,8 +147,9 @@ class CandidateJudge:
     def __init__(self, checks: tuple[CandidateCheck, ...], limits: Limits) -> None:
         self._checks = checks
         self._limits = tuple(check.limit(limits) for check in checks)
-        self._column = np.array(self._limits)[:, None]
-        self._at_least = np.array([check.at_least for check in checks])[:, None]
+        # Signed so that more is always worse.
+        self._sign = np.array([-1.0 if check.at_least else 1.0 for check in checks])[:, None]
+        self._column = np.array(self._limits)[:, None] * self._sign
         self._reaction = np.array([int(check.reaction) for check in checks])[:, None]
 
     def judge(self, candidates: Candidates) -> Judgement:
@@ -167,7 +164,7 @@ class CandidateJudge:
                 except Exception as error:  # see StateJudge
                     values[k] = np.nan
                     broken[check.name] = _broken(check.name, error)
-            good = np.where(self._at_least, values >= self._column, values <= self._column)
+            failed = ~(values * self._sign <= self._column)
         return Judgement(
-            self._checks, self._limits, values, np.where(good, 0, self._reaction), ~good, broken
+            self._checks, self._limits, values, failed * self._reaction, failed, broken
         )

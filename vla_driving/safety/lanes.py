@@ -59,8 +59,8 @@ def is_usable(line: LaneLine, min_probability: float) -> bool:
     if len(x) < 2 or len(x) != len(y):
         return False
     # The comparison holds for no NaN, and a sum is finite where all its parts are.
-    increasing = bool((x[1:] > x[:-1]).all()) and math.isfinite(float(x[0] - x[-1]))
-    return increasing and math.isfinite(float(np.abs(y).sum()))
+    increasing = (x[1:] > x[:-1]).all() and math.isfinite(x[0] - x[-1])
+    return bool(increasing) and math.isfinite(np.add.reduce(y))
 
 
 def _outline(

@@ -92,6 +92,7 @@ class SafetyMonitor:
         self._fallback = Fallback(vehicle, self._motion)
         self._cap = SpeedCap(vehicle, settings.reaction.cap_deceleration)
         self._events = report.Events()
+        self._results = report.Results()
         self._engagement = engagement.EngagementState()
         self._arbiter = arbiter.ArbiterState()
         self._cause = report.Cause()
@@ -480,7 +481,7 @@ class SafetyMonitor:
         self._state_sequence += 1
         return SafetyState(
             now_ns, self._state_sequence, level, now, self._arbiter.manoeuvre, ready, told.alert,
-            told.text, tuple(o.result() for o in shown),
+            told.text, self._results.of(shown),
         )
 
     def _attention(self, shown: tuple[Outcome, ...]) -> report.Notice | None:

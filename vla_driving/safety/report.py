@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vla_driving.contract.clock import Nanoseconds
 from vla_driving.contract.events import DriveEvent, Severity
-from vla_driving.contract.supervision import Alert, Engagement, Level, Verdict
+from vla_driving.contract.supervision import Alert, CheckResult, Engagement, Level, Verdict
 from vla_driving.safety.judge import Outcome
 
 NODE = "safety_monitor"
@@ -92,6 +92,28 @@ def notice(
     return told
 
 
+class Results:
+    """Outcomes as they are reported; one that is as in the report before keeps its result."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[Outcome, CheckResult]] = {}
+
+    def of(self, outcomes: Iterable[Outcome]) -> tuple[CheckResult, ...]:
+        """Results in the same order."""
+        return tuple(map(self._of, outcomes))
+
+    def _of(self, outcome: Outcome) -> CheckResult:
+        last = self._last.get(outcome.check.name)
+        if last is not None and last[0] == outcome:
+            return last[1]
+        result = outcome.result()
+        self._last[outcome.check.name] = (outcome, result)
+        return result
+
+
+_GOOD = (Verdict.PASS, Verdict.WARN)
+
+
 class Events:
     """Tells what changed since the step before."""
 
@@ -105,10 +127,12 @@ class Events:
 
         `idle`: the driver drives, so that nothing is done about it.
         """
-        events = []
+        events: list[DriveEvent] = []
         for outcome in outcomes:
+            good = outcome.verdict in _GOOD
+            if good and not self._bad:
+                continue
             name, verdict = outcome.check.name, outcome.verdict
-            good = verdict in (Verdict.PASS, Verdict.WARN)
             if self._bad.get(name) == (None if good else verdict):
                 continue
             if good:

@@ -65,10 +65,23 @@ _mean_speed = _derived("mean_speed", lambda c: 0.5 * (c.batch.speed[:, 1:] + c.b
 _lateral = _derived("lateral", lambda c: c.batch.speed**2 * c.batch.curvature)
 
 
+def _highest(values: FloatArray) -> FloatArray:
+    """(C,): highest of each row, NaN where there is one."""
+    highest: FloatArray = np.maximum.reduce(values, axis=1)
+    return highest
+
+
+def _largest(values: FloatArray) -> FloatArray:
+    """(C,): largest amount of each row."""
+    return _highest(np.abs(values))
+
+
 def _finite(c: Candidates) -> FloatArray:
     b = c.batch
-    numbers = np.stack((b.time, b.x, b.y, b.heading, b.speed, b.acceleration, b.curvature))
-    return (~np.isfinite(numbers)).sum(axis=(0, 2)).astype(np.float64)
+    numbers = (b.time, b.x, b.y, b.heading, b.speed, b.acceleration, b.curvature)
+    if np.isfinite(sum(numbers)).all():
+        return np.zeros(len(b))
+    return (~np.isfinite(np.stack(numbers))).sum(axis=(0, 2)).astype(np.float64)
 
 
 def _left(c: Candidates) -> FloatArray:
@@ -79,7 +92,7 @@ def _left(c: Candidates) -> FloatArray:
 
 
 def _time(c: Candidates) -> FloatArray:
-    return np.abs(c.batch.time - TIMES_S).max(axis=1)
+    return _largest(c.batch.time - TIMES_S)
 
 
 def _start_position(c: Candidates) -> FloatArray:
@@ -98,22 +111,22 @@ def _start_speed_error(c: Candidates) -> FloatArray:
 
 def _step(c: Candidates) -> FloatArray:
     travelled = np.hypot(_dx(c)[:, 1:], _dy(c)[:, 1:])
-    return np.abs(travelled - _mean_speed(c) * PERIOD_S).max(axis=1)
+    return _largest(travelled - _mean_speed(c) * PERIOD_S)
 
 
 def _slip(c: Candidates) -> FloatArray:
     middle = c.batch.heading - 0.5 * _turn(c)
-    return np.abs(_dy(c) * np.cos(middle) - _dx(c) * np.sin(middle)).max(axis=1)
+    return _largest(_dy(c) * np.cos(middle) - _dx(c) * np.sin(middle))
 
 
 def _turn_error(c: Candidates) -> FloatArray:
     expected = c.batch.curvature[:, 1:] * _mean_speed(c) * PERIOD_S
-    return np.abs(_turn(c)[:, 1:] - expected).max(axis=1)
+    return _largest(_turn(c)[:, 1:] - expected)
 
 
 def _speed_error(c: Candidates) -> FloatArray:
     change = c.batch.speed[:, 1:] - c.batch.speed[:, :-1]
-    return np.abs(change - c.batch.acceleration[:, 1:] * PERIOD_S).max(axis=1)
+    return _largest(change - c.batch.acceleration[:, 1:] * PERIOD_S)
 
 
 def _reverse(c: Candidates) -> FloatArray:
@@ -121,27 +134,27 @@ def _reverse(c: Candidates) -> FloatArray:
 
 
 def _curvature(c: Candidates) -> FloatArray:
-    return np.abs(c.batch.curvature).max(axis=1)
+    return _largest(c.batch.curvature)
 
 
 def _steering_rate(c: Candidates) -> FloatArray:
     angle = np.arctan(c.limits.vehicle.wheelbase * c.batch.curvature)
     rate = np.abs(angle[:, 1:] - angle[:, :-1]) / PERIOD_S
-    return np.where(_mean_speed(c) < _SLOW, 0.0, rate).max(axis=1)
+    return _highest(np.where(_mean_speed(c) < _SLOW, 0.0, rate))
 
 
 def _lateral_acceleration(c: Candidates) -> FloatArray:
-    return np.abs(_lateral(c)).max(axis=1)
+    return _largest(_lateral(c))
 
 
 def _lateral_jerk(c: Candidates) -> FloatArray:
     lateral = _lateral(c)
     change = lateral[:, _HALF_SECOND:] - lateral[:, :-_HALF_SECOND]
-    return np.abs(change).max(axis=1) / (_HALF_SECOND * PERIOD_S)
+    return _largest(change) / (_HALF_SECOND * PERIOD_S)
 
 
 def _acceleration(c: Candidates) -> FloatArray:
-    return c.batch.acceleration.max(axis=1)
+    return _highest(c.batch.acceleration)
 
 
 def _deceleration(c: Candidates) -> FloatArray:
