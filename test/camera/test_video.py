@@ -128,6 +128,14 @@ def test_flipped_bytes_never_break_out_and_it_recovers(codec: str, data: st.Data
     assert found[-20:] == list(range(10, 30))
 
 
+def test_a_damaged_header_that_asks_for_a_delay_is_forgotten_at_the_next_keyframe() -> None:
+    stream: list[bytes | None] = list(packets("h264"))
+    broken = bytearray(packets("h264")[0])
+    broken[23] = 32
+    stream[0] = bytes(broken)
+    assert numbers(shown(stream, "h264"))[-20:] == list(range(10, 30))
+
+
 @settings(deadline=None)
 @given(st.sampled_from(CODECS), st.binary(max_size=200))
 def test_noise_behind_a_start_code_shows_nothing(codec: str, noise: bytes) -> None:

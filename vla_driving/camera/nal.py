@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from vla_driving.camera.images import DecodeError
 
 _H264_SLICE, _H264_IDR, _H264_SPS = 1, 5, 7
-_H265_SLICES, _H265_KEYFRAMES = range(32), range(16, 24)
+_H265_SLICES, _H265_KEYFRAMES, _H265_SPS = range(32), range(16, 24), 33
 _WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 """Values of profile_idc whose parameter sets state the format of colours."""
 _HEAD = 600
@@ -25,6 +25,8 @@ class Unit:
     keyframe: bool
     lost: int = 0
     """Images that must have been there between the last packet and this one."""
+    parameters: bytes = b""
+    """The sequence parameter set before the image, empty where there is none."""
 
 
 class H264Stream:
@@ -38,17 +40,19 @@ class H264Stream:
 
     def read(self, packet: bytes) -> Unit:
         """Raises DecodeError where the packet holds no slice of an image."""
+        parameters = b""
         for unit in unit_heads(packet):
             kind = unit[0] & 31
             if kind == _H264_SPS:
                 self._read_parameters(unit)
+                parameters = unit.split(b"\0\0\1")[0]
             elif kind in (_H264_SLICE, _H264_IDR):
-                return self._read_slice(unit, kind == _H264_IDR)
+                return self._read_slice(unit, kind == _H264_IDR, parameters)
         raise DecodeError(f"h264 packet of {len(packet)} bytes holds no image")
 
-    def _read_slice(self, unit: bytes, keyframe: bool) -> Unit:
+    def _read_slice(self, unit: bytes, keyframe: bool, parameters: bytes) -> Unit:
         if not self._bits:
-            return Unit(keyframe)
+            return Unit(keyframe, 0, parameters)
         bits = _Bits(unit[1:40])
         for _ in range(3):  # first_mb_in_slice, slice_type, pic_parameter_set_id
             bits.exp_golomb()
@@ -63,7 +67,7 @@ class H264Stream:
             lost = max(0, ahead - 1)
         if is_reference:
             self._last = number
-        return Unit(keyframe, lost)
+        return Unit(keyframe, lost, parameters)
 
     def _read_parameters(self, unit: bytes) -> None:
         bits = _Bits(unit[1:])
@@ -101,10 +105,13 @@ class H265Stream:
 
     def read(self, packet: bytes) -> Unit:
         """Raises DecodeError where the packet holds no slice of an image."""
+        parameters = b""
         for unit in unit_heads(packet):
             kind = unit[0] >> 1 & 63
-            if kind in _H265_SLICES:
-                return Unit(kind in _H265_KEYFRAMES)
+            if kind == _H265_SPS:
+                parameters = unit.split(b"\0\0\1")[0]
+            elif kind in _H265_SLICES:
+                return Unit(kind in _H265_KEYFRAMES, 0, parameters)
         raise DecodeError(f"h265 packet of {len(packet)} bytes holds no image")
 
 

@@ -34,6 +34,7 @@ class VideoDecoder:
         self._codec = ""
         self._context: av.VideoCodecContext | None = None
         self._stream: H264Stream | H265Stream = H265Stream()
+        self._parameters = b""
         self._left_out = 0
         self._waits_because = ""
 
@@ -59,6 +60,9 @@ class VideoDecoder:
             self._lose(f"{unit.lost} images were lost on the way")
         if unit.keyframe:
             self._waits_because, self._left_out = "", 0
+            if unit.parameters and unit.parameters != self._parameters:
+                # A decoder never shortens the delay that an earlier set asked for.
+                self._parameters, self._context = unit.parameters, None
         elif self._waits_because:
             self._left_out += 1
             raise WaitsForKeyframe(
