@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vla_driving.assurance.sources import source_hash
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
@@ -35,7 +37,7 @@ from vla_driving.contract.rates import Rates
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.supervision import Engagement, Heartbeat, Level, SafetyState
-from vla_driving.contract.trajectory import integrate
+from vla_driving.contract.trajectory import PERIOD_S, Trajectory, integrate
 from vla_driving.contract.vehicle import DriverState, VehicleParameters, VehicleState
 from vla_driving.control.bridge import ControllerBridge, Inputs
 from vla_driving.control.settings import ControllerBridgeSettings
@@ -66,9 +68,10 @@ _STEP_NS = nanoseconds(PHYSICS_STEP_S)
 _PLAN_EVERY = 5
 _ROUTE_EVERY = 25
 _CAMERA = "front"
-_CALM = Manner(strongest_braking=3.4, lateral_acceleration=1.4, curvature_rate=0.2)
-"""A good driver plans nothing beyond ISO 15622 and ISO 11270. The teacher takes its speed for bends
-from the lane's curvature; what it steers back to the lane needs the other half."""
+_CALM = Manner(strongest_braking=3.4, lateral_acceleration=1.4, curvature_rate=0.15)
+_CALMER = tuple(dataclasses.replace(_CALM, lateral_acceleration=a) for a in (1.4, 1.0, 0.6))
+_HALF_SECOND = 5
+"""Periods over which lateral jerk is a mean (UN R79 5.6.2.1.3)."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,7 @@ class Doer:
 
     def look(self, truth: Truth, now_ns: Nanoseconds) -> None:
         """Make a plan of this instant."""
-        acceleration, curvature = plan(
-            truth.speed, reference(truth), truth.objects, self._vehicle, _CALM
-        )
-        path = integrate(truth.speed, acceleration, curvature)
+        path = self._path(truth)
         navigation = Navigation(truth.next_turn, truth.distance_to_turn, truth.speed_limit)
         self._sequence += 1
         made = Plan(
@@ -131,6 +131,24 @@ class Doer:
             evidence=(), uncertainty=0.2, instruction_id=0, stages=(),
         )
         self._pending.append(signed(made))
+
+    def _path(self, truth: Truth) -> Trajectory:
+        """The teacher's plan, in the first manner that keeps to the car's limits of ISO 11270.
+
+        The teacher takes its speed for bends from the lane's curvature, and may need more than that
+        on its way back to the lane; a good driver then goes slower.
+        """
+        for manner in _CALMER:
+            controls = plan(truth.speed, reference(truth), truth.objects, self._vehicle, manner)
+            path = integrate(truth.speed, *controls)
+            lateral = path.speed**2 * path.curvature
+            change = np.abs(lateral[_HALF_SECOND:] - lateral[:-_HALF_SECOND]).max()
+            if (
+                np.abs(lateral).max() <= self._vehicle.max_lateral_acceleration
+                and change <= self._vehicle.max_lateral_jerk * _HALF_SECOND * PERIOD_S
+            ):
+                break
+        return path
 
     def due(self, now_ns: Nanoseconds) -> tuple[Plan, ...]:
         """Plans that arrive now."""
