@@ -86,8 +86,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "SR-10", "Every input is watched for age, rate, order, gaps and form; that it never came, "
         "is too old, or is malformed are three different things, each with its own reaction.",
         ("HZ-06", "HZ-11"),
-        ("*_freshness", "*_rate", "*_order", "*_sequence", "*_malformed", "plan_validity",
-         "plan_in_time"),
+        ("*_freshness", "vehicle_state_rate", "plan_rate", "objects_rate", "route_rate",
+         "driver_state_rate", "frames_rate", "*_order", "*_sequence", "*_malformed",
+         "plan_validity", "plan_in_time"),
         figures=("fuzz_escapes",),
     ),
     Requirement(
