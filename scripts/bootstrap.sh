@@ -34,7 +34,7 @@ hash_of() { cat "$@" | sha256sum | cut -c1-16; }
 case ${1:-demo} in
 demo) groups=(simulation) need_mb=2500 ;;
 train) groups=(simulation learning) need_mb=8000 ;;
-test) groups=(simulation learning test tensorrt_rtx) need_mb=8000 ;;
+test) groups=(simulation learning test tensorrt_rtx large_models) need_mb=8000 ;;
 *) fail "unknown target '$1': use demo, train or test" ;;
 esac
 

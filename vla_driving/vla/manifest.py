@@ -264,7 +264,7 @@ def load_model(folder: Path) -> Model:
     """Read a model's folder, check the manifest and the hash of each file. Raises ModelError."""
     manifest = load_manifest(folder / MANIFEST)
     for file in manifest.files:
-        _check_file(folder, file)
+        check_file(folder, file)
     return Model(folder, manifest)
 
 
@@ -302,7 +302,8 @@ def sha256_of(path: Path) -> str:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _check_file(folder: Path, file: ModelFile) -> None:
+def check_file(folder: Path, file: ModelFile) -> None:
+    """Whether a file lies in the folder and has its hash. Raises ModelError."""
     path = folder / file.path
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ModelError(f"{folder / MANIFEST}: files: {file.path!r} lies outside the folder")
