@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import pytest
 from marks import Marks, add_option
 
@@ -20,4 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes is the machine's business, not the code's.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
     config.pluginmanager.register(Marks(config), "marks")

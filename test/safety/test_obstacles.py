@@ -273,3 +273,10 @@ def test_an_object_that_the_sensor_does_not_see_stays_as_the_model_says(far: flo
     assert with_measured_velocity(guessed, other, 2.0).vectors[0, 1, 0] == 2.0
     assert with_measured_velocity(guessed, NONE, 2.0) is guessed
     assert with_measured_velocity(NONE, other, 2.0) is NONE
+
+
+def test_a_lane_change_far_from_everybody_meets_nobody() -> None:
+    """In reach of the path's box, and of none of its points."""
+    swerve = np.where(np.arange(POINTS) < 20, 0.015, -0.015) * (np.arange(POINTS) < 40)
+    changing = integrate(12.0, np.zeros(POINTS), swerve)
+    assert contact(changing, car(75.0, -9.0, 12.0), sideways=True) == np.float32(NEVER_S)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drive import RATES, SETTINGS, VEHICLE, World, constant, signed_plan, signed_state
+from drive import RATES, SETTINGS, VEHICLE, World, car, constant, signed_plan, signed_state
 
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.frames import FrameStatus
@@ -19,6 +19,7 @@ from vla_driving.contract.supervision import Engagement, Level, Manoeuvre, Verdi
 from vla_driving.contract.vehicle import VehicleState
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import SafetyMonitor
+from vla_driving.safety.report import Cause
 from vla_driving.safety.speed_cap import SpeedCap
 
 Change = Callable[[MonitorInputs, World], MonitorInputs]
@@ -365,3 +366,19 @@ def test_why_a_soft_stop_is_not_enough_is_said() -> None:
     assert text(world).endswith("s ends the planned stop (limit 2.5 s): emergency stop")
     assert world.safety is not None
     assert world.safety.manoeuvre == Manoeuvre.EMERGENCY_STOP
+
+
+def test_a_worse_cause_is_not_replaced_by_the_planned_stops_own() -> None:
+    cause = Cause()
+    cause.note(True, Level.EMERGENCY, None)
+    cause.text = "collision in 0.40 s"
+    cause.harder("a collision in 2.00 s ends the planned stop")
+    assert cause.text == "collision in 0.40 s"
+
+
+def test_what_only_one_source_sees_beside_the_path_is_no_disagreement() -> None:
+    """Within the box around a bent path, but not on it."""
+    world = engaged(curvature=0.02)
+    world.objects = lambda world: (car(35.0, 4.0, 8.0),)
+    world.run(0.3)
+    assert world.check("scene_agreement").verdict == Verdict.PASS
