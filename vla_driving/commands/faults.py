@@ -53,7 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
     plan = [(case, _count(case, arguments)) for case in cases]
     _print(f"{sum(n for _, n in plan)} runs of {len(plan)} faults; logs in {work / 'log'}")
     rows, handling = _inject(arguments, work, plan)
-    out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     for line in [*table(rows), *handling, f"wrote {out}"]:
         _print(line)
     return 0 if all(r["pass"] for r in rows) else 1
@@ -79,7 +78,11 @@ def _inject(
         with FaultStand(options, camera, arguments.min_speed, show) as stand:
             stand.start()
             _print("all processes are up and active")
-            rows = Campaign(stand, vehicle, _print).run(plan)
+            rows: list[dict[str, Any]] = []
+            for rows in Campaign(stand, vehicle, _print).run(plan):
+                # As far as it is: an hour's work does not end with the last minute of it.
+                text = json.dumps(rows, indent=2) + "\n"
+                arguments.out.write_text(text, encoding="utf-8")
             return rows, _handling(stand)
     finally:
         # The recorder records, as in a drive; an hour of images is of no use to anybody.

@@ -62,15 +62,15 @@ class Campaign:
         self._runs: dict[str, list[Run]] = defaultdict(list)
         self._repeated: dict[str, int] = defaultdict(int)
 
-    def run(self, plan: Sequence[tuple[FaultCase, int]]) -> list[dict[str, Any]]:
-        """Each fault as often as asked for; the rows of out/faults.json."""
+    def run(self, plan: Sequence[tuple[FaultCase, int]]) -> Iterator[list[dict[str, Any]]]:
+        """Each fault as often as asked for; after each run the rows of out/faults.json."""
         total, begin = sum(n for _, n in plan), time.monotonic()
         for number, case in enumerate(_in_turns(plan), 1):
             run = self._until_it_counts(case)
             self._runs[case.name].append(run)
             minutes = (time.monotonic() - begin) / 60.0
             self._show(f"[{number}/{total}, {minutes:.1f} min] {_line(run)}")
-        return self.rows([case for case, _ in plan])
+            yield self.rows([case for case, _ in plan])
 
     def rows(self, cases: Sequence[FaultCase]) -> list[dict[str, Any]]:
         """What is known so far: the faults, then the figures that were touched."""
