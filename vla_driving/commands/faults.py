@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.runs is not None and arguments.runs < 1:
         raise ValueError(f"--runs {arguments.runs}: expected at least 1")
     cases = choose(tuple(arguments.fault))
+    # Ends as by Ctrl-C, so that everything started goes down in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     out: Path = arguments.out
     work = out.parent / "faults"
     shutil.rmtree(work, ignore_errors=True)
