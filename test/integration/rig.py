@@ -99,6 +99,10 @@ class Rig:
             )
         self._publishers[topic].publish(message)
 
+    def leave(self, topic: str) -> None:
+        """Speak on a topic no more: a second speaker is a fault as long as it is there."""
+        self.node.destroy_publisher(self._publishers.pop(topic))
+
     def now_ns(self) -> int:
         """The stack's clock."""
         return int(self.node.get_clock().now().nanoseconds)

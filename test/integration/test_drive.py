@@ -150,6 +150,8 @@ def test_a_plan_of_a_stranger_is_not_driven(rig: Rig) -> None:
         "a check to refuse it",
         lambda: any("plan" in e.subject or "plan" in e.name for e in rig.seen("vla/event")),
     )
+    assert "vla/plan has 2 publishers (limit 1)" in rig.event("publishers").text
+    rig.leave("vla/plan")
     assert all(np.isfinite(a.trajectory.x).all() for a in rig.seen("vla/approved_plan"))
     assert all(np.isfinite(c.steering_angle) for c in rig.seen(COMMAND))
 
