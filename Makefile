@@ -1,7 +1,7 @@
 # Each target sets up what it needs and skips what is done: scripts/bootstrap.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs train faults bench safety setup clean
+.PHONY: help demo test lint docs train faults bench node-share safety setup clean
 RUN := scripts/in_env.sh
 
 help: ## Say what there is
@@ -34,6 +34,10 @@ faults: ## Inject every fault into the running stack for about 40 minutes; write
 bench: ## Measure speed on this machine for about 15 minutes; writes out/bench.json
 	@scripts/bootstrap.sh demo
 	@$(RUN) vla-driving bench
+
+node-share: ## Measure the safety monitor's share of a core; writes out/safety/node_share.json
+	@scripts/bootstrap.sh demo
+	@$(RUN) python test/safety/node_share.py
 
 safety: ## Gather the evidence for the safety monitor; writes out/safety.json
 	@scripts/bootstrap.sh test
