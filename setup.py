@@ -9,6 +9,7 @@ PACKAGE = "vla_driving"
 NODES = (
     "camera_ingest",
     "vla_inference",
+    "slow_model",
     "camera_to_plan",
     "safety_monitor",
     "controller_bridge",

@@ -11,7 +11,7 @@ import yaml
 
 from vla_driving.assurance.case import case_page
 from vla_driving.assurance.links import links, problems
-from vla_driving.bringup.processes import PROCESSES
+from vla_driving.bringup.processes import PROCESSES, SLOW_MODEL
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.settings import from_mapping
 from vla_driving.contract.topics import TOPICS
@@ -19,7 +19,7 @@ from vla_driving.nodes.parameters import Leaf, StackSettings, leaves
 from vla_driving.replay.faults.reference import faults_page
 from vla_driving.safety.reference import safety_page, shipped_limits
 
-NODES = tuple(node for process in reversed(PROCESSES) for node in process.nodes)
+NODES = tuple(node for p in (*reversed(PROCESSES), SLOW_MODEL) for node in p.nodes)
 """In the order of the data's flow."""
 
 

@@ -10,7 +10,14 @@ from vla_driving.bringup import environment
 from vla_driving.bringup.child import StartOptions, ros_arguments
 from vla_driving.bringup.lifecycle import BringupError
 from vla_driving.bringup.output import Output
-from vla_driving.bringup.processes import COMPOSED, PROCESSES, Death, Set, select
+from vla_driving.bringup.processes import (
+    COMPOSED,
+    PROCESSES,
+    SLOW_MODEL,
+    Death,
+    Set,
+    select,
+)
 from vla_driving.contract.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
@@ -24,8 +31,8 @@ def test_every_node_of_the_topic_table_is_started_and_has_its_parameters() -> No
     assert speakers <= nodes
     groups = yaml.safe_load((ROOT / "config/stack.yaml").read_text())
     assert nodes <= set(groups)
-    for process in (*PROCESSES, COMPOSED):
-        assert set(process.nodes) <= nodes
+    for process in (*PROCESSES, COMPOSED, SLOW_MODEL):
+        assert set(process.nodes) <= nodes | {"slow_model"} <= set(groups)
         assert (ROOT / (process.module.replace(".", "/") + ".py")).is_file()
         assert process.consequence
     assert len(nodes) == len(PROCESSES)
@@ -49,6 +56,18 @@ def test_only_the_recorder_may_be_left_out() -> None:
     with pytest.raises(ValueError, match=r"'safety_monitor' cannot be left out of set 'sim'"):
         select(Set.SIM, frozenset({"safety_monitor"}))
     assert [p.name for p in PROCESSES if p.death == Death.REPORT] == ["event_recorder"]
+
+
+@pytest.mark.parametrize("composed", [True, False])
+def test_a_large_model_has_loaded_before_frames_come_and_nobody_stops_for_it(
+    composed: bool,
+) -> None:
+    rows = select(Set.SIM, composed=composed, large=True)
+    names = [node for process in rows for node in process.nodes]
+    assert names.index("slow_model") + 1 == names.index("vla_inference")
+    assert SLOW_MODEL.death == Death.REPORT
+    assert SLOW_MODEL not in select(Set.SIM, composed=composed)
+    assert SLOW_MODEL not in select(Set.RECORD, large=True)
 
 
 def test_a_process_gets_its_merged_parameters_under_its_namespace(tmp_path: Path) -> None:

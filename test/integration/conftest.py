@@ -9,7 +9,7 @@ try:
 except ImportError:
     collect_ignore = [
         "test_drive.py", "test_deaths.py", "test_refusals.py", "test_demo.py", "test_faults.py",
-        "test_cameras.py",
+        "test_cameras.py", "test_slow_model.py",
     ]
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from vla_driving.contract.checksum import plan_checksum
+from vla_driving.contract.checksum import plan_checksum, signed
 from vla_driving.contract.clock import SECOND
 from vla_driving.contract.events import Severity
 from vla_driving.contract.frames import FrameStatus
@@ -37,7 +37,7 @@ SETTINGS = VlaInferenceSettings(
     runtime=runtime_settings("onnxruntime/CPU"),
     plan_validity=0.5, max_frame_age=0.3, future_tolerance=0.02,
     max_vehicle_state_age=0.1, max_route_age=2.0,
-    min_object_probability=0.5, min_lane_probability=0.5,
+    min_object_probability=0.5, min_lane_probability=0.5, thoughts="explain",
 )
 
 MakeActor = Callable[..., Actor]
@@ -266,3 +266,20 @@ def test_a_step_never_raises_and_no_plan_has_a_reason(
             assert all(
                 np.isfinite(a).all() for t in outputs.plan.candidates for a in t.arrays()
             )
+
+
+def test_a_large_models_thought_stands_in_the_plan_while_it_is_valid(
+    make_actor: MakeActor,
+) -> None:
+    actor = make_actor()
+    first = step(actor, 0).plan
+    assert first is not None
+    thought = signed(
+        dataclasses.replace(first, model_name="big", model_version="1.0.0", reasoning="I see why")
+    )
+    plan = step(actor, 2, thought=thought).plan
+    assert plan is not None and plan.reasoning.endswith("big/1.0.0 0.2 s ago: I see why")
+    assert plan.checksum == plan_checksum(plan)
+    later = [step(actor, k, thought=thought) for k in range(3, 9)]
+    assert names(later[-1]) == ["thought_stale"] and later[-1].plan is not None
+    assert [e.name for o in later for e in o.events] == ["thought_stale"]

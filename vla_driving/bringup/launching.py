@@ -99,6 +99,7 @@ class ParameterArgument:
 _COMMON = (
     ParameterArgument("vehicle", _EVERY, "vehicle", "name in config/vehicles, or a path"),
     ParameterArgument("model", _EVERY, "model", "name in models, or a path"),
+    ParameterArgument("large_model", _EVERY, "large_model", "a slow model beside it: slow_model"),
 )
 _BAG_FOLDER = ParameterArgument("bag_folder", "event_recorder", "folder", "where the bag goes")
 
@@ -174,7 +175,8 @@ def _start(
 ) -> Actions:
     given = context.launch_configurations
     without = frozenset({"event_recorder"} if given.get("record") == "false" else ())
-    rows = select(which, without, composed=given.get("composed") == "true")
+    rows = select(which, without, composed=given.get("composed") == "true",
+                  large=bool(given.get("large_model")))
     drive = _Drive(context, given["namespace"], float(given["grace_time"]), len(rows))
     files = [Path(given[name]) for name in ("params_file", "overrides_file") if given[name]]
     overrides = [

@@ -101,17 +101,25 @@ COMPOSED = Process(
 )
 """One process instead of two, in which frames are handed over in memory."""
 
+SLOW_MODEL = Process(
+    "slow_model", ("slow_model",), _DRIVING, True, True,
+    Death.REPORT, "vla_inference drives on without its thoughts", 900.0,  # loads 22 GB
+)
+"""Beside the others where there is a large model; nobody waits for it."""
+
 COMPOSED_UNLESS_TOLD = True
 """Measured by `vla-driving bench`: docs/bench.md."""
 
 
 def select(
-    which: Set, without: frozenset[str] = frozenset(), composed: bool = COMPOSED_UNLESS_TOLD
+    which: Set, without: frozenset[str] = frozenset(), composed: bool = COMPOSED_UNLESS_TOLD,
+    large: bool = False,
 ) -> tuple[Process, ...]:
     """Rows of a set in the order of start, less those optional ones named in `without`.
 
-    `composed`: COMPOSED stands where the first of its nodes would. Raises ValueError for a name
-    that is not in the set or cannot be left out.
+    `composed`: COMPOSED stands where the first of its nodes would. `large`: SLOW_MODEL stands
+    before the node that hears it, so that it has loaded when frames come. Raises ValueError for a
+    name that is not in the set or cannot be left out.
     """
     rows = [p for p in PROCESSES if which in p.sets]
     optional = sorted(p.name for p in rows if p.optional)
@@ -126,4 +134,7 @@ def select(
         at = [p.name for p in rows].index(COMPOSED.nodes[0])
         rows.insert(at, COMPOSED)
         rows = [p for p in rows if p is COMPOSED or p.name not in COMPOSED.nodes]
+    if large and which in SLOW_MODEL.sets:
+        at = next(k for k, p in enumerate(rows) if "vla_inference" in p.nodes)
+        rows.insert(at, SLOW_MODEL)
     return tuple(rows)

@@ -12,8 +12,9 @@ import yaml
 
 from vla_driving import paths
 from vla_driving.bringup.child import StartOptions
-from vla_driving.bringup.processes import PROCESSES
+from vla_driving.bringup.processes import PROCESSES, SLOW_MODEL
 
+_ALL = (*PROCESSES, SLOW_MODEL)
 Overrides = dict[str, dict[str, Any]]
 
 
@@ -42,8 +43,11 @@ def add_separate_option(parser: argparse.ArgumentParser) -> None:
 
 def start_options(arguments: argparse.Namespace, out: Path, extra: Overrides) -> StartOptions:
     """What the supervisor starts the nodes with. Raises ValueError for a bad --set."""
-    overrides: Overrides = {node: {} for process in PROCESSES for node in process.nodes}
-    shared = {"vehicle": arguments.vehicle, "model": arguments.model}
+    overrides: Overrides = {node: {} for process in _ALL for node in process.nodes}
+    shared = {
+        "vehicle": arguments.vehicle, "model": arguments.model,
+        "large_model": getattr(arguments, "large_model", None),
+    }
     for group in overrides.values():
         group.update({name: value for name, value in shared.items() if value is not None})
     for source in (extra, _settings(arguments.settings, overrides)):
@@ -59,7 +63,7 @@ def start_options(arguments: argparse.Namespace, out: Path, extra: Overrides) ->
 
 def for_every_node(values: Mapping[str, Any]) -> Overrides:
     """The same parameters for all nodes."""
-    return {node: dict(values) for process in PROCESSES for node in process.nodes}
+    return {node: dict(values) for process in _ALL for node in process.nodes}
 
 
 def fresh_folder(parent: Path) -> Path:

@@ -46,6 +46,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--out", type=Path, help="folder for bag and logs; default out/drives/<time>"
     )
     add_separate_option(parser)
+    parser.add_argument(
+        "--large-model", metavar="NAME",
+        help="a large model beside the compact one: name in models, or a path; docs/model.md",
+    )
     add_stack_options(parser)
     parser.set_defaults(run=run)
 
@@ -58,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     without = frozenset({"event_recorder"} if arguments.no_record else ())
     options = start_options(arguments, out, overrides)
     print(f"logs and bag: {out}", flush=True)
-    rows = select(which, without, composed=not arguments.separate)
+    rows = select(which, without, composed=not arguments.separate,
+                  large=arguments.large_model is not None)
     with Supervisor(rows, options) as supervisor:
         supervisor.start()
         supervisor.watch(until=until_elapsed(arguments.duration))

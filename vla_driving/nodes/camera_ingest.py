@@ -24,9 +24,10 @@ from vla_driving.contract.topics import camera_topic
 from vla_driving.contract.vehicle import VehicleState
 from vla_driving.nodes.camera_topics import Kind, info_of, kind_of
 from vla_driving.nodes.cameras import ASSUMED
-from vla_driving.nodes.parameters import named_file
+from vla_driving.nodes.parameters import NO_MODEL, named_file, named_model
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
+from vla_driving.vla.large.manifest import load_large_manifest
 from vla_driving.vla.manifest import load_manifest
 
 MOVING_SPEED = 0.5
@@ -60,6 +61,7 @@ class CameraIngestNode(StackNode):
                 f"camera_ingest.sources: {len(sources)} entries for {len(files)} cameras"
             )
         self.speak("vla/frames")
+        self.speak("vla/large_frames")
         self.speak("vla/camera_health")
         self.listen("vehicle/state", VehicleState, self._take_state)
         cameras = [self._open(f, s) for f, s in zip(files, sources, strict=True)]
@@ -67,6 +69,7 @@ class CameraIngestNode(StackNode):
             self.settings, cameras, manifest.inputs.cameras, manifest.title,
             self.stack.rates.frames, self._camera_hz,
         )
+        self._large = self._for_large_model(cameras)
         self.every(STEP_RATE_HZ, self._tick)
 
     def release(self) -> None:
@@ -87,6 +90,16 @@ class CameraIngestNode(StackNode):
             "images_skipped": str(counters.skipped),
             **{f"{live.camera} images_not_taken": str(live.dropped) for live in self._live},
         }
+
+    def _for_large_model(self, cameras: list[Camera]) -> CameraIngest | None:
+        """The same images once more, as a second model beside the first wants to see them."""
+        if self.stack.large_model == NO_MODEL:
+            return None
+        manifest = load_large_manifest(named_model(self.stack.large_model))
+        return CameraIngest(
+            self.settings, cameras, manifest.inputs.cameras, manifest.title,
+            self.stack.rates.frames, self._camera_hz,
+        )
 
     def _open(self, file: str, source: str) -> Camera:
         rate_hz = self.stack.rates.camera
@@ -181,7 +194,8 @@ class CameraIngestNode(StackNode):
 
     def _step(self, *images: CameraImage) -> None:
         infos, self._infos = self._infos, ()
-        outputs = self._core.step(CameraInputs(images, self._moving, infos), self.now_ns())
+        inputs = CameraInputs(images, self._moving, infos)
+        outputs = self._core.step(inputs, self.now_ns())
         self._counters = outputs.counters
         if (frames := outputs.frames) is not None:
             # First what the model waits for; its plan comes long after the health of its frames.
@@ -190,6 +204,10 @@ class CameraIngestNode(StackNode):
             self.send("vla/camera_health", signed(health))
         for event in outputs.events:
             self.tell(event)
+        if self._large is not None:  # what is wrong with these images was told above
+            large = self._large.step(inputs, self.now_ns())
+            if large.frames is not None:
+                self.send("vla/large_frames", large.frames)
 
 
 NODE_CLASS = CameraIngestNode

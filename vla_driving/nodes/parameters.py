@@ -23,6 +23,7 @@ from vla_driving.nodes.real_time import RealTimeSettings
 
 T = TypeVar("T")
 
+NO_MODEL = "none"
 _OWNED_BY_ROS = ("use_sim_time", "start_type_description_service")
 
 
@@ -32,6 +33,7 @@ class StackSettings:
 
     vehicle: str = described("name of a file in config/vehicles, or a path")
     model: str = described("name of a folder in models, or a path")
+    large_model: str = described("the same of a large model beside it, or none")
     cameras: tuple[str, ...] = described("files in config/cameras, paths, or assumed")
     rates: Rates = described("nominal rates; deadlines follow from them")
     real_time: RealTimeSettings = described("what is asked of the operating system")

@@ -28,6 +28,7 @@ from vla_driving.vla.inputs import (
     malformed,
     navigation_at,
 )
+from vla_driving.vla.large.advice import advised
 from vla_driving.vla.manifest import Model
 from vla_driving.vla.outputs import Decoded, OutputError, decode
 from vla_driving.vla.reasoning import explain
@@ -42,12 +43,13 @@ _STATES_KEPT = 128
 class ActorInputs:
     """What came since the step before: the newest frames or None, every vehicle state in order.
 
-    `route` is the newest that ever came.
+    `route` and `thought`, a large model's plan, are the newest that ever came.
     """
 
     frames: FrameSet | None
     vehicle_states: tuple[VehicleState, ...] = ()
     route: Route | None = None
+    thought: Plan | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Actor:
         self._counters = ActorCounters()
         self._refused: tuple[Fault, ...] = ()
         self._route_faults: tuple[Fault, ...] = ()
+        self._thought_faults: tuple[Fault, ...] = ()
         self._now_ns: Nanoseconds | None = None
         self._forget()
 
@@ -119,14 +122,14 @@ class Actor:
         else:
             self._count(inputs.frames)
             try:
-                plan = self._plan(inputs.frames, inputs.route, now_ns)
+                plan = self._plan(inputs, inputs.frames, now_ns)
                 self._refused = ()
             except _RefusedError as refused:
                 self._refused = refused.faults
                 self._counters = dataclasses.replace(
                     self._counters, refused=self._counters.refused + 1
                 )
-        faults += (*self._refused, *self._route_faults)
+        faults += (*self._refused, *self._route_faults, *self._thought_faults)
         events = self._log.update(faults, now_ns)
         return ActorOutputs(plan, tuple(faults), events, self._counters)
 
@@ -174,11 +177,11 @@ class Actor:
             dropped=self._counters.dropped + max(0, missed),
         )
 
-    def _plan(self, frames: FrameSet, route: Route | None, now_ns: Nanoseconds) -> Plan:
+    def _plan(self, inputs: ActorInputs, frames: FrameSet, now_ns: Nanoseconds) -> Plan:
         started = self._clock()
         self._check_frames(frames, now_ns)
         state, speed = self._ego_at(frames.stamp_ns)
-        navigation = self._navigation(route, frames.stamp_ns, speed)
+        navigation = self._navigation(inputs.route, frames.stamp_ns, speed)
         tensors = self._tensors.build(frames, state, speed, navigation, self._recurrent)
         built = self._clock()
         try:
@@ -198,6 +201,7 @@ class Actor:
             raise _RefusedError(Fault("output_invalid", error.tensor, error.detail)) from None
         self._recurrent = decoded.recurrent
         plan = self._compose(frames, decoded, speed, navigation)
+        plan = self._advised(plan, inputs.thought, speed, navigation)
         done = self._clock()
         stages = (
             StageTime("preprocess", (built - started) / 1e6),
@@ -260,6 +264,18 @@ class Actor:
             return navigation_at(route, stamp_ns, speed)
         self._route_faults = (fault,)
         return NO_ROUTE
+
+    def _advised(
+        self, plan: Plan, thought: Plan | None, speed: float, navigation: Navigation
+    ) -> Plan:
+        self._thought_faults = ()
+        if thought is None:
+            return plan
+        plan, fault = advised(
+            plan, thought, self._settings.thoughts, self._motion, speed, navigation
+        )
+        self._thought_faults = (fault,) if fault else ()
+        return plan
 
     def _compose(
         self, frames: FrameSet, decoded: Decoded, speed: float, navigation: Navigation

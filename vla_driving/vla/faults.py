@@ -8,6 +8,7 @@ from vla_driving.contract.faults import Reaction
 NODE = "vla_inference"
 
 _NO_PLAN = "no plan for this frame"
+_WITHOUT_THOUGHT = "planned without the large model"
 _ANEW = "no plan for this frame, recurrent state starts anew"
 
 REACTIONS: dict[str, Reaction] = {
@@ -25,6 +26,8 @@ REACTIONS: dict[str, Reaction] = {
     "vehicle_state_invalid": Reaction(Severity.WARNING, "refused, earlier states stay in use"),
     "route_invalid": Reaction(Severity.WARNING, "planned without a route"),
     "route_stale": Reaction(Severity.WARNING, "planned without a route"),
+    "thought_invalid": Reaction(Severity.WARNING, _WITHOUT_THOUGHT),
+    "thought_stale": Reaction(Severity.WARNING, _WITHOUT_THOUGHT),
     "inference_failed": Reaction(Severity.ERROR, _ANEW),
     "output_invalid": Reaction(Severity.ERROR, _ANEW),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vla_driving.contract.settings import choice, described, quantity
+from vla_driving.vla.large.advice import DRIVE, EXPLAIN
 from vla_driving.vla.manifest import PRECISIONS
 
 AUTO = "auto"
@@ -61,3 +62,8 @@ class VlaInferenceSettings:
     max_route_age: float = quantity("s", 0.1, 10.0, "older routes count as none")
     min_object_probability: float = quantity("", 0.0, 1.0, "less probable objects are left out")
     min_lane_probability: float = quantity("", 0.0, 1.0, "less probable lane lines are left out")
+    thoughts: str = choice(
+        EXPLAIN, DRIVE,
+        doc="of a large model: their words beside the plan's own, or their trajectories in place "
+        "of the plan's while they are valid",
+    )

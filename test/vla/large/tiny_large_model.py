@@ -61,9 +61,9 @@ def images(seed: int = 0, cameras: int = 4) -> np.ndarray:
 
 def _camera(name: str) -> dict[str, Any]:
     return {
-        "name": name, "width": 576, "height": 320, "fx": 300.0, "fy": 300.0, "cx": 288.0,
-        "cy": 160.0, "distortion_model": "none", "distortion": [],
-        "mount": {"x": 1.5, "y": 0.0, "z": 1.4, "roll": 0.0, "pitch": 0.0, "yaw": 0.0},
+        "name": name, "width": 576, "height": 320, "fx": 446.0, "fy": 446.0, "cx": 287.5,
+        "cy": 159.5, "distortion_model": "none", "distortion": [],
+        "mount": {"x": 1.75, "y": 0.0, "z": 1.35, "roll": 0.0, "pitch": 0.07, "yaw": 0.0},
     }
 
 
