@@ -31,7 +31,7 @@ def topics_page(rates: Rates) -> str:
         "Made from `vla_driving/contract/topics.py` by `make docs`. Names are relative: remap them",
         "or push them into a namespace. Rates are those of `config/stack.yaml`; a deadline is the",
         "longest gap that does not count as missed, measured by the listener. event_recorder",
-        "listens to all of them.",
+        "listens to those in its `topics`.",
         "",
         "Delivery: *latest* is best effort, depth 1; *stream* best effort, depth 30; *state*",
         "reliable, depth 1; *latched* reliable and transient local, depth 1; *event* reliable,",

@@ -83,3 +83,42 @@ def test_a_standing_plan_stands() -> None:
 @pytest.mark.parametrize("age", [-0.1, 6.4, 100.0])
 def test_nothing_is_left_of_a_plan_that_is_over_or_from_the_future(age: float) -> None:
     assert moved_on(bend(), HERE, age, 10.0) is None
+
+
+def test_a_car_whose_thoughts_are_a_second_old_stays_in_its_bend() -> None:
+    """Radius 50 m at 10 m/s, steering that is 10 % weak and off: thoughts at 1 Hz, 1 s each."""
+    radius, speed = 50.0, 10.0
+
+    def step(pose: tuple[float, float, float], curvature: float) -> tuple[float, float, float]:
+        x, y, yaw = pose
+        way, middle = speed * 0.1, yaw + 0.05 * curvature * speed
+        return x + way * math.cos(middle), y + way * math.sin(middle), yaw + curvature * way
+
+    def beside(pose: tuple[float, float, float]) -> float:
+        return radius - math.hypot(pose[0], pose[1] - radius)  # left of the bend is positive
+
+    def think(pose: tuple[float, float, float]) -> Trajectory:
+        """Back to the middle of the road within about 15 m, from wherever the car is."""
+        curvatures = []
+        for _ in range(POINTS):
+            along_road = math.atan2(pose[0], radius - pose[1])
+            error = math.remainder(pose[2] - along_road, math.tau)
+            curvatures.append(1.0 / radius - beside(pose) / 15.0**2 - 2.0 * error / 15.0)
+            pose = step(pose, curvatures[-1])
+        return integrate(speed, np.zeros(POINTS), curvatures)
+
+    pose, worst = (0.0, 0.0, 0.0), 0.0
+    asked = [(0, pose, think(pose))]
+    for tick in range(200):
+        if tick % 10 == 0:
+            asked.append((tick, pose, think(pose)))
+        ready = max(0, tick - 10)
+        told, (x0, y0, yaw0), planned = next(a for a in reversed(asked) if a[0] <= ready)
+        cos, sin = math.cos(yaw0), math.sin(yaw0)
+        dx, dy = pose[0] - x0, pose[1] - y0
+        change = PoseChange(cos * dx + sin * dy, cos * dy - sin * dx, pose[2] - yaw0)
+        moved = moved_on(planned, change, (tick - told) * 0.1, speed)
+        assert moved is not None
+        pose = step(pose, 0.9 * float(moved.curvature[0]) + 0.001)
+        worst = max(worst, abs(beside(pose)))
+    assert worst < 0.3
