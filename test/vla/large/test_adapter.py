@@ -1,5 +1,6 @@
 """A tiny model of the published classes: loaded from a folder, asked, and spoilt in every way."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -101,6 +102,13 @@ def test_what_it_remembers_is_what_one_pass_over_everything_sees(
 def test_it_warms_up(adapter: LargeModelAdapter) -> None:
     assert warm_up(adapter.think, 1).curvature.shape == (3, 64)
     assert adapter.parameters > 10_000 and adapter.name == "transformers/cpu float32"
+
+
+def test_it_runs_in_bfloat16_and_draws_its_words(folder: Path) -> None:
+    drawn = dataclasses.replace(GENERATION, precision="bfloat16", temperature=0.6, max_tokens=2)
+    adapter = LargeModelAdapter(load_large_model(folder), drawn)
+    answer = adapter.think(request(navigation="straight on " * 100))
+    assert answer.curvature.shape == (3, 64) and answer.text == "", "two words end no thought"
 
 
 def test_images_of_another_shape_are_named(adapter: LargeModelAdapter) -> None:
