@@ -65,7 +65,14 @@ def test_before_anything_came(intake: Intake) -> None:
     [
         (replace(at(2), checksum=7), "checksum 7 does not fit"),
         (signed_state(at(2), speed=math.nan), "a number is not finite"),
-        (signed_state(at(2), speed=150.0), "speed 150.0 m/s is absurd"),
+        (signed_state(at(2), speed=150.0), "speed 150 is absurd"),
+        (signed_state(at(2), speed=-100.1), "speed -100.1 is absurd"),
+        (signed_state(at(2), wheel_speed=101.0), "wheel speed 101 is absurd"),
+        (signed_state(at(2), acceleration=-200.0), "acceleration -200 is absurd"),
+        (signed_state(at(2), lateral_acceleration=1e9), "lateral acceleration 1e+09 is absurd"),
+        (signed_state(at(2), yaw_rate=1e300), "yaw rate 1e+300 is absurd"),
+        (signed_state(at(2), steering_angle=-1e30), "steering angle -1e+30 is absurd"),
+        (signed_state(at(2), steering_rate=100.5), "steering rate 100.5 is absurd"),
         (signed_state(at(2), stamp_ns=now(2) + nanoseconds(0.2)), "0.20 s in the future"),
         ("not a state at all", "unreadable: KeyError"),
     ],
@@ -175,7 +182,8 @@ def test_other_topics(intake: Intake) -> None:
     assert intake.route.reason == "a number is not finite"
     for seconds, reason in ((math.inf, "a number is not finite"), (-1.0, "a duration is negative")):
         for name in ("eyes_off_duration_s", "hands_off_duration_s"):
-            wrong = signed(replace(driver, stamp_ns=later, **{name: seconds}))
+            changes: dict[str, Any] = {name: seconds}
+            wrong = signed(replace(driver, stamp_ns=later, **changes))
             assert not intake.driver_state.take((wrong,), later)
             assert intake.driver_state.reason == reason
     many = (car(9.0),) * (MAX_LISTED + 1)

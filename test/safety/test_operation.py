@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -212,7 +212,7 @@ def test_each_state_of_a_camera_has_its_check_and_stops_the_car(
     world = engaged()
     world.camera = camera
     world.run(0.12)
-    failed = {c.name for c in world.safety.checks if c.verdict == Verdict.FAIL}  # type: ignore[union-attr]
+    failed = {c.name for c in world.safety.checks if c.verdict == Verdict.FAIL}
     assert failed == {check}
     assert status(world)[1] == Engagement.MINIMAL_RISK
     assert text(world).startswith("front camera ")
@@ -324,7 +324,7 @@ def test_the_first_refused_message_is_told_at_once(
 def test_junk_among_the_requests_is_left_out() -> None:
     world = World().run(1.0)
     unsigned = EngagementRequest(world.now_ns, EngagementWish.ENGAGE, "cockpit")
-    junk: tuple[Any, ...] = (None, "engage", unsigned, replace(unsigned, source=7))
+    junk: tuple[Any, ...] = (None, "engage", unsigned, replace(unsigned, source=cast(str, 7)))
     world.on_inputs = lambda inputs, world: replace(inputs, requests=junk)
     world.run(0.1)
     assert status(world)[1] == Engagement.DISABLED

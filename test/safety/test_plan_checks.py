@@ -32,7 +32,7 @@ def judge(*trajectories: Trajectory, speed: float = SPEED, **changes: object) ->
     far = np.full(count, NOWHERE_M, np.float32)
     never = np.full(count, NEVER_S, np.float32)
     zero = np.zeros(count)
-    near = Approach(never, never, far, far, far, far, zero, far)
+    near = Approach(never, never, far, far, far, far, zero.astype(np.float32), far)
     return JUDGE.judge(
         Candidates(
             LIMITS, batch(START, trajectories), plan, 0.1, speed, zero, near, zero, zero, speed,

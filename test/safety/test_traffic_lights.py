@@ -11,7 +11,8 @@ from vla_driving.contract.trajectory import Trajectory
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.checks import world
 from vla_driving.safety.checks.table import Candidates, Limits, fails
-from vla_driving.safety.obstacles import NEVER_S, NOWHERE_M, Approach
+from vla_driving.safety.contacts import NEVER_S
+from vla_driving.safety.obstacles import NOWHERE_M, Approach
 
 LIMITS = Limits(SETTINGS, VEHICLE)
 CHECK = next(check for check in world.CHECKS if check.name == "red_light")

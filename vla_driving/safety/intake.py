@@ -33,8 +33,8 @@ MAX_LISTED = 4 * MAX_OBJECTS
 
 _MAX_REASON = 160
 """Characters kept of a reason."""
-_MAX_SPEED = 100.0
-"""m/s. No road vehicle reports more."""
+_MAX_VALUE = 100.0
+"""m/s, m/s², rad, rad/s. No road vehicle reports more."""
 _LATERAL, _LONGITUDINAL = frozenset(LateralAction), frozenset(LongitudinalAction)
 
 
@@ -255,9 +255,16 @@ def _vehicle_state_fault(state: VehicleState) -> str | None:
     )
     if not _finite(numbers):
         return "a number is not finite"
-    if abs(state.speed) > _MAX_SPEED:
-        return f"speed {state.speed:.1f} m/s is absurd"
+    if max(map(abs, numbers)) > _MAX_VALUE:
+        worst = max(range(len(numbers)), key=lambda k: abs(numbers[k]))
+        return f"{_STATE_NUMBERS[worst]} {numbers[worst]:.4g} is absurd"
     return None
+
+
+_STATE_NUMBERS = (
+    "speed", "wheel speed", "acceleration", "lateral acceleration", "yaw rate", "steering angle",
+    "steering rate",
+)
 
 
 def _plan_fault(plan: Plan) -> str | None:
