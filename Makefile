@@ -1,7 +1,7 @@
 # Each target sets up what it needs and skips what is done: scripts/bootstrap.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs train faults bench node-share safety setup clean
+.PHONY: help demo test lint docs train faults bench node-share safety fuzz mutation setup clean
 RUN := scripts/in_env.sh
 
 help: ## Say what there is
@@ -42,6 +42,14 @@ node-share: ## Measure the safety monitor's share of a core; writes out/safety/n
 safety: ## Gather the evidence for the safety monitor; writes out/safety.json
 	@scripts/bootstrap.sh test
 	@$(RUN) python -m vla_driving.assurance.evidence
+
+fuzz: ## Attack monitor and bridge a million times; writes out/safety/fuzz.json
+	@scripts/bootstrap.sh test
+	@$(RUN) python -m vla_driving.assurance.fuzz
+
+mutation: ## Try the tests of the safety monitor on changed sources; writes out/safety/mutation.json
+	@scripts/bootstrap.sh mutation
+	@$(RUN) python -m vla_driving.assurance.mutation
 
 setup: ## Set up for make demo, run nothing
 	@scripts/bootstrap.sh demo

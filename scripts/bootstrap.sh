@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets this checkout up: virtual environment, pinned packages, messages, simulator models.
-# Usage: scripts/bootstrap.sh [demo|train|test]   (demo is the default; each has more than the one before)
+# Usage: scripts/bootstrap.sh [demo|train|test|mutation]   (demo is the default; each has more than
+# the one before)
 #
 # What is done is stamped with a hash of what it was made from, under .venv/stamps, and skipped
 # the next time. Variables: VLA_PYTHON, the interpreter to use; VLA_ROS_ROOT, the ROS distribution

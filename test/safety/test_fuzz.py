@@ -191,7 +191,7 @@ def sound(out: MonitorOutputs, now: int) -> None:
         assert trajectory.acceleration.min() >= -VEHICLE.emergency_deceleration - 1e-3
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_nothing_that_arrives_gets_through_or_raises(data: st.DataObject) -> None:
     monitor = SafetyMonitor(SETTINGS, VEHICLE, RATES)
@@ -213,7 +213,7 @@ def test_nothing_that_arrives_gets_through_or_raises(data: st.DataObject) -> Non
             before = after
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(trajectories(), min_size=1, max_size=6), st.floats(0.0, 20.0), objects(),
     st.lists(lines(), max_size=3), WILD,

@@ -1,0 +1,1 @@
+"""Adversaries against monitor and bridge together, and the oracle that judges what leaves."""

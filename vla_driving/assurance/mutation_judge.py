@@ -1,0 +1,236 @@
+"""Which mutants the tests find: pytest collects once, each mutant is tried in a process of its own.
+
+First every test runs on the sources as they are and its calls are followed, so that a mutant is
+tried by the tests that call its function alone, the one that found it last time first, then the
+quickest. A process is forked with everything loaded, takes the mutant's code and stops at the first
+test that fails.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import hypothesis
+import pytest
+from _pytest.runner import runtestprotocol
+
+from vla_driving.assurance.mutants import Mutant, install
+
+_EXAMPLES = 20
+"""Examples of a hypothesis test, always the same ones."""
+_SPARE_CPU_S = 3.0
+_TIMES_SLOWER = 10.0
+"""A mutant that takes this many times the tests' own time, and a little, never ends: found."""
+_SPARE_MEMORY = 4 << 30
+
+FOUND, SURVIVED, UNCALLED = "killed", "survived", "no test calls it"
+PROFILE = hypothesis.settings(
+    derandomize=True, database=None, deadline=None, max_examples=_EXAMPLES,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant, and by which test; `by` may also say that it never ended."""
+
+    mutant: Mutant
+    result: str
+    by: str = ""
+
+
+Calls = dict[str, tuple[float, list[str]]]
+"""By test: seconds on a core, and the functions it calls as `path:function`."""
+
+
+@dataclass(frozen=True)
+class _Test:
+    item: pytest.Item
+    seconds: float
+    calls: frozenset[str]
+
+
+@dataclass
+class Judge:
+    """A plugin of pytest that takes the place of its loop.
+
+    `calls` is what is known of the tests already and is added to, `killer` names the test that
+    found a mutant last time, `tell` takes each verdict as it comes. A mutant that the quickest
+    tests, `budget_s` on a core all together, do not find has survived, whatever others might find.
+    """
+
+    mutants: Sequence[Mutant]
+    watched: frozenset[str]
+    calls: Calls
+    killer: Callable[[Mutant], str]
+    tell: Callable[[Verdict], None]
+    show: Callable[[str], None]
+    jobs: int
+    ends_at: float
+    budget_s: float
+    broken: list[str] = field(default_factory=list)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Let hypothesis try few examples, the same for every mutant."""
+        for item in items:
+            test: Any = getattr(item, "obj", None)
+            if hasattr(test, "hypothesis"):
+                own = getattr(test, "_hypothesis_internal_use_settings", PROFILE)
+                test._hypothesis_internal_use_settings = hypothesis.settings(
+                    PROFILE, max_examples=min(own.max_examples, _EXAMPLES)
+                )
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Instead of running the tests."""
+        if session.testsfailed:
+            self.broken.append("a file of tests cannot be collected")
+            return True
+        tests = self._followed(session.items)
+        if not self.broken:
+            gc.collect()
+            gc.freeze()
+            self._judge(tests)
+        return True
+
+    def _followed(self, items: Sequence[pytest.Item]) -> list[_Test]:
+        told = time.monotonic()
+        for k, item in enumerate(items):
+            if item.nodeid in self.calls:
+                continue
+            calls: set[str] = set()
+            begun = time.process_time()
+            with _following(self.watched, calls):
+                failed = _fails(item)
+            if failed:
+                self.broken.append(item.nodeid)
+            self.calls[item.nodeid] = (time.process_time() - begun, sorted(calls))
+            if time.monotonic() - told > 10.0:
+                told = time.monotonic()
+                self.show(f"tests as they are: {k + 1} of {len(items)}")
+        return [
+            _Test(item, seconds, frozenset(called))
+            for item in items for seconds, called in [self.calls[item.nodeid]]
+        ]
+
+    def _judge(self, tests: list[_Test]) -> None:
+        tests = sorted(tests, key=lambda test: test.seconds)
+        by_call: dict[str, list[_Test]] = {}
+        for test in tests:
+            for call in test.calls:
+                by_call.setdefault(call, []).append(test)
+        running: dict[int, tuple[Mutant, int, float]] = {}
+        for mutant in self.mutants:
+            fitting = by_call.get(f"{mutant.path}:{mutant.function}", [])
+            if not fitting:
+                self.tell(Verdict(mutant, UNCALLED))
+                continue
+            while len(running) >= self.jobs:
+                self._wait(running)
+            if time.monotonic() > self.ends_at:
+                break
+            pid, pipe = _try(mutant, self._order(mutant, fitting))
+            running[pid] = (mutant, pipe, time.monotonic())
+        while running:
+            self._wait(running)
+
+    def _order(self, mutant: Mutant, fitting: list[_Test]) -> list[_Test]:
+        last = self.killer(mutant)
+        order, spent = [test for test in fitting if test.item.nodeid == last], 0.0
+        for test in fitting:
+            spent += test.seconds
+            if spent > self.budget_s and order:
+                break
+            if test.item.nodeid != last:
+                order.append(test)
+        return order
+
+    def _wait(self, running: dict[int, tuple[Mutant, int, float]]) -> None:
+        pid, status = os.waitpid(-1, 0)
+        if pid not in running:
+            return
+        mutant, pipe, _ = running.pop(pid)
+        with os.fdopen(pipe, encoding="utf-8") as reader:
+            by = reader.read()
+        if os.WIFSIGNALED(status):
+            self.tell(Verdict(mutant, FOUND, f"never ends (signal {os.WTERMSIG(status)})"))
+        else:
+            code = os.WEXITSTATUS(status)
+            self.tell(Verdict(mutant, SURVIVED if code == 0 else FOUND, by))
+
+
+def _fails(item: pytest.Item) -> bool:
+    return any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
+
+
+@contextmanager
+def _following(paths: frozenset[str], calls: set[str]) -> Iterator[None]:
+    """Note the functions of these files that are called."""
+    known: dict[CodeType, str | None] = {}
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event != "call":
+            return
+        code = frame.f_code
+        if code not in known:
+            at = code.co_filename.rfind("vla_driving/")
+            path = code.co_filename[at:]
+            known[code] = f"{path}:{code.co_qualname}" if at >= 0 and path in paths else None
+        call = known[code]
+        if call is not None:
+            calls.add(call)
+
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def _try(mutant: Mutant, tests: Sequence[_Test]) -> tuple[int, int]:
+    """Start a process that tries a mutant; its id and the pipe that names the test which fails."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    code = 1
+    try:
+        os.close(reader)
+        _bound(_TIMES_SLOWER * sum(test.seconds for test in tests) + _SPARE_CPU_S)
+        install(mutant)
+        code = 0
+        for test in tests:
+            if _fails(test.item):
+                os.write(writer, test.item.nodeid.encode())
+                code = 1
+                break
+    except BaseException as error:  # whatever a mutant does to the runner itself, it shows
+        code = 1
+        os.write(writer, f"{type(error).__name__} outside of any test".encode())
+    finally:
+        os._exit(code)
+
+
+def _bound(cpu_s: float) -> None:
+    """End this process by a signal after so much time on a core; no endless memory either."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    used = pages * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + _SPARE_MEMORY, resource.RLIM_INFINITY))
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+
