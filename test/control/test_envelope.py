@@ -8,7 +8,7 @@ from bicycle_plant import STEP_NS, VEHICLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vla_driving.control.envelope import Envelope
+from vla_driving.control.envelope import Actuation, Envelope
 
 pytestmark = pytest.mark.requirement("SR-01")
 
@@ -108,3 +108,96 @@ def test_following_the_driver_is_not_rate_limited_but_bounded() -> None:
     assert envelope.follow(math.nan, math.inf, 2 * STEP_NS) == replace(
         wild, acceleration=0.0
     )
+
+
+def test_it_begins_at_rest() -> None:
+    assert Envelope(VEHICLE, 0.01).last == Actuation(0.0, 0.0, 0.0, 0.0)
+
+
+def test_the_first_step_counts_as_one_period_and_says_its_rates() -> None:
+    out = Envelope(VEHICLE, 0.01).step(1.0, 2.0, 0.0, 5 * STEP_NS, stopping=False)
+    assert out == Actuation(
+        pytest.approx(VEHICLE.max_steering_rate * 0.01), pytest.approx(VEHICLE.max_steering_rate),
+        pytest.approx(VEHICLE.max_jerk * 0.01), pytest.approx(VEHICLE.max_jerk),
+    )
+
+
+def test_what_the_driver_does_is_taken_over_without_a_rate() -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    assert envelope.follow(0.2, -1.5, 7 * STEP_NS) == Actuation(0.2, 0.0, -1.5, 0.0)
+
+
+def test_time_counts_from_what_the_driver_did_last() -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    envelope.follow(0.0, 0.0, 10 * STEP_NS)
+    out = envelope.step(1.0, 0.0, 0.0, 12 * STEP_NS, stopping=False)
+    assert out.steering_angle == pytest.approx(VEHICLE.max_steering_rate * 0.02)
+
+
+@pytest.mark.parametrize(
+    ("periods", "counted"), [(1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0), (90, 3.0)]
+)
+def test_a_pause_counts_for_three_periods_at_most(periods: int, counted: float) -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    envelope.step(0.0, 0.0, 0.0, 0, stopping=False)
+    out = envelope.step(1.0, 0.0, 0.0, periods * STEP_NS, stopping=False)
+    assert out.steering_angle == pytest.approx(counted * VEHICLE.max_steering_rate * 0.01)
+
+
+@pytest.mark.parametrize("now_ns", [5 * STEP_NS, 4 * STEP_NS])
+def test_without_time_nothing_moves(now_ns: int) -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    before = envelope.step(0.1, 1.0, 0.0, 5 * STEP_NS, stopping=False)
+    out = envelope.step(-0.4, -3.0, 0.0, now_ns, stopping=False)
+    assert out == Actuation(before.steering_angle, 0.0, before.acceleration, 0.0)
+
+
+def test_slow_driving_is_bound_by_the_wheels_alone() -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    envelope.follow(0.4, 0.0, 0)
+    out = envelope.step(1.0, 0.0, 0.5, STEP_NS, stopping=False)
+    assert out.steering_angle == pytest.approx(0.4 + VEHICLE.max_steering_rate * 0.01)
+
+
+@pytest.mark.parametrize("speed", [0.9, 10.0, 20.0])
+@pytest.mark.parametrize("way", [1.0, -1.0])
+@pytest.mark.parametrize("angle", [0.0, 0.05, -0.05])
+def test_lateral_jerk_bounds_the_step_to_both_sides(speed: float, way: float, angle: float) -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    envelope.follow(angle, 0.0, 0)
+    out = envelope.step(way * 0.6, 0.0, speed, STEP_NS, stopping=False)
+    bends = VEHICLE.max_lateral_jerk * 0.01 / speed**2
+    bend = math.tan(angle) / VEHICLE.wheelbase
+    gentle = min(
+        abs(math.atan(VEHICLE.wheelbase * (bend + side * bends)) - angle) for side in (1.0, -1.0)
+    )
+    step = min(gentle, VEHICLE.max_steering_rate * 0.01)
+    bound = math.atan(VEHICLE.wheelbase * VEHICLE.max_lateral_acceleration / speed**2)
+    wanted = way * min(bound, VEHICLE.max_steering_angle)
+    expected = min(max(wanted, angle - step), angle + step)
+    assert out.steering_angle == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("stopping", "lowest"), [
+    (False, VEHICLE.max_deceleration), (True, VEHICLE.emergency_deceleration),
+])
+def test_it_brakes_as_hard_as_it_may_and_no_harder(stopping: bool, lowest: float) -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    for k in range(200):
+        out = envelope.step(0.0, -50.0, 10.0, k * STEP_NS, stopping=stopping)
+    assert out.acceleration == -lowest
+
+
+def test_just_below_the_speed_of_the_domain_it_may_accelerate() -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    for k in range(100):
+        out = envelope.step(0.0, 50.0, VEHICLE.max_speed - 0.01, k * STEP_NS, stopping=False)
+    assert out.acceleration == VEHICLE.max_acceleration
+
+
+def test_the_way_a_car_reverses_does_not_matter() -> None:
+    ahead, back = (Envelope(VEHICLE, 0.01) for _ in range(2))
+    for k in range(20):
+        a = ahead.step(0.5, 0.0, 12.0, k * STEP_NS, stopping=False)
+        b = back.step(0.5, 0.0, -12.0, k * STEP_NS, stopping=False)
+    assert a == b
