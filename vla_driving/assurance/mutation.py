@@ -244,7 +244,8 @@ def main(arguments: list[str] | None = None) -> int:
     now, sources = fingerprint(root), source_hash(root)
     with ProcessPoolExecutor(options.jobs) as pool:
         names = files(root)
-        everything = [m for made in pool.map(generated, [root] * len(names), names) for m in made]
+        by_file = sorted(pool.map(generated, [root] * len(names), names), key=len)
+    everything = [mutant for made in by_file for mutant in made]
     wanted = _chosen(everything, options)
     print(f"{len(everything)} mutants of {len(names)} files, {len(wanted)} wanted", flush=True)
     memory = Memory.read(root / KEPT / "verdicts.json", now)
