@@ -1,7 +1,7 @@
 """Envelope: whatever is asked for, every limit of the car is kept."""
 
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 from bicycle_plant import STEP_NS, VEHICLE
@@ -116,10 +116,8 @@ def test_it_begins_at_rest() -> None:
 
 def test_the_first_step_counts_as_one_period_and_says_its_rates() -> None:
     out = Envelope(VEHICLE, 0.01).step(1.0, 2.0, 0.0, 5 * STEP_NS, stopping=False)
-    assert out == Actuation(
-        pytest.approx(VEHICLE.max_steering_rate * 0.01), pytest.approx(VEHICLE.max_steering_rate),
-        pytest.approx(VEHICLE.max_jerk * 0.01), pytest.approx(VEHICLE.max_jerk),
-    )
+    rate, jerk = VEHICLE.max_steering_rate, VEHICLE.max_jerk
+    assert astuple(out) == pytest.approx((rate * 0.01, rate, jerk * 0.01, jerk))
 
 
 def test_what_the_driver_does_is_taken_over_without_a_rate() -> None:
