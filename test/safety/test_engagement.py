@@ -224,3 +224,22 @@ def test_who_moves_the_car() -> None:
     assert driving == set(E) - {E.DISABLED, E.PRE_ENABLED}
     assert not drives(E.OVERRIDING, steering)
     assert drives(E.OVERRIDING, Driver(accelerate=True))
+
+
+@pytest.mark.parametrize("engagement", list(E))
+@pytest.mark.parametrize("driver", [NOBODY, Driver(steer=True), Driver(accelerate=True)])
+def test_when_the_driver_last_moved_the_car_is_kept_in_every_step(
+    engagement: E, driver: Driver
+) -> None:
+    before = EngagementState(engagement, LONG - 5, LONG - 7)
+    for wishes in WISHES:
+        state = step(before, driver, wishes, REACTION, LONG)
+        assert state.override_ns == (LONG if driver.overrides else LONG - 7)
+        assert state.since_ns == (LONG if state.engagement != engagement else LONG - 5)
+
+
+def test_an_override_just_released_does_not_drive_on_yet() -> None:
+    steering = step(EngagementState(E.OVERRIDING), Driver(steer=True), CALM, REACTION, LONG)
+    released = LONG + nanoseconds(REACTION.override_release)
+    assert step(steering, NOBODY, CALM, REACTION, released - 1).engagement == E.OVERRIDING
+    assert step(steering, NOBODY, CALM, REACTION, released).engagement == E.ENABLED

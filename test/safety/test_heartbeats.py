@@ -70,3 +70,11 @@ def test_a_clock_that_runs_back_starts_anew() -> None:
     world.now_ns -= nanoseconds(0.5)
     world.run(0.1)
     assert world.check("vla_inference_alive").verdict == Verdict.PASS
+
+
+def test_a_beat_may_be_ahead_by_the_tolerance_and_no_more() -> None:
+    hearts = Heartbeats(0.5)
+    hearts.take([Heartbeat(4 * SECOND + SECOND // 2 + 1, NODES[0])], 4 * SECOND)
+    assert hearts.age_s(NODES[0], 4 * SECOND) is None
+    hearts.take([Heartbeat(4 * SECOND + SECOND // 2, NODES[0])], 4 * SECOND)
+    assert hearts.age_s(NODES[0], 4 * SECOND) == -0.5

@@ -85,3 +85,16 @@ def test_one_number_that_moves_is_enough(name: str) -> None:
         repetition.take(state)
     repetition.take(replace(state, **{name: getattr(state, name) + 0.01}))
     assert repetition.count == 0
+
+
+def test_nothing_repeats_before_anything_came_or_just_above_standstill() -> None:
+    assert Repetition().count == 0
+    assert repeated(replace(DRIVING, speed=0.3, acceleration=0.1), 3) == 0
+    assert repeated(replace(DRIVING, speed=-0.31, acceleration=0.1), 3) == 2
+
+
+def test_way_points_that_lie_on_each_other_or_close_together_lead_on() -> None:
+    close = np.array([0.0, 1e-3, 2e-3, 3.0], "f4")
+    assert off_route(close, np.full(4, 2.0, "f4")) == pytest.approx(2.0, abs=1e-5)
+    assert off_route([1.0, 1.5], [0.0, 0.0]) == 0.0
+    assert off_route([-5.0, -4.5], [0.0, 0.0]) == pytest.approx(4.5)
