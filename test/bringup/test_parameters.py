@@ -59,3 +59,12 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     path.write_text("monitor: {plan: 1}\n")
     with pytest.raises(SettingsError, match="group 'monitor' has no ros__parameters"):
         merged([path], "monitor", {})
+
+
+def test_values_that_nodes_share_are_written_out_since_rcl_reads_no_aliases(tmp_path: Path) -> None:
+    shared = {"cameras": ["front"]}
+    write({"camera_ingest": shared, "vla_inference": shared}, tmp_path / "all.yaml")
+    text = (tmp_path / "all.yaml").read_text()
+    assert text.count("- front") == 2
+    assert "&" not in text
+    assert "*id" not in text

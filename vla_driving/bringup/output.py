@@ -45,7 +45,7 @@ class Output:
     def complaint(self) -> str:
         """The last line of stderr that tells what went wrong, without its log prefix; may be empty.
 
-        An error that was logged is preferred to what came after it.
+        An error that was logged is preferred to what came after it; what is no error is none.
         """
         with self._lock:
             errors = list(self._errors)
@@ -55,10 +55,8 @@ class Output:
                 return match["text"]
             if not match and line.startswith("error: "):
                 return line.removeprefix("error: ")
-        if not errors:
-            return ""
-        match = _LOG_LINE.match(errors[-1])
-        return match["text"] if match else errors[-1].strip()
+        unlogged = [line for line in errors if not _LOG_LINE.match(line)]
+        return unlogged[-1].strip() if unlogged else ""
 
     def close(self) -> None:
         """Close the log file."""

@@ -46,7 +46,15 @@ def write(nodes: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         EVERY_NODE if alone else f"{EVERY_NODE}/{node}": {"ros__parameters": dict(parameters)}
         for node, parameters in nodes.items()
     }
-    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    text = yaml.dump(content, Dumper=_WrittenOut, sort_keys=False)
+    path.write_text(text, encoding="utf-8")
+
+
+class _WrittenOut(yaml.SafeDumper):
+    """A value that two nodes share is written twice: rcl reads no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _parameters_of(group: Any, path: Path, name: str) -> Mapping[str, Any]:

@@ -38,6 +38,7 @@ from vla_driving.contract.topics import BY_NAME
 from vla_driving.nodes.qos import profile
 
 NAME = "supervisor"
+_LAST_WORDS_S = 2.0
 _POLL_S = 0.1
 # Fast DDS repeats itself every 3 s; the names of idle nodes were seen after up to 3.3 s.
 _DISCOVERY_S = 3.5
@@ -187,9 +188,10 @@ class Supervisor:
     def _bring_up(self, child: Child, name: str, transition: int, timeout_s: float) -> None:
         if not self._lifecycle.change(name, transition, timeout_s, self._all_alive):
             # What it has said about it may still be in the pipe.
-            self._executor.spin_once(timeout_sec=_POLL_S)
-            log = self._options.log_folder / f"{child.process.name}.log"
-            why = child.output.complaint() or f"see {log}"
+            until = time.monotonic() + _LAST_WORDS_S
+            while not (why := child.output.complaint()) and time.monotonic() < until:
+                self._executor.spin_once(timeout_sec=_POLL_S)
+            why = why or f"see {self._options.log_folder / f'{child.process.name}.log'}"
             raise BringupError(f"{name} did not {WORDS[transition]}: {why}")
 
     def _all_alive(self) -> None:

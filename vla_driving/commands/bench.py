@@ -12,7 +12,7 @@ from vla_driving.bench import host
 from vla_driving.bench.figures import Figures, Show
 from vla_driving.bench.targets import judged, table, with_gain
 
-PARTS = ("camera", "model", "transport", "path")
+PARTS = ("camera", "four_cameras", "model", "transport", "path")
 FOLDER = Path("out/bench")
 
 
@@ -77,9 +77,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _measure(part: str, arguments: argparse.Namespace, show: Show) -> Figures:
     # Each part is imported for itself: one that lacks its libraries leaves the others alone.
-    module = importlib.import_module(f"vla_driving.bench.{part}")
+    file = "camera" if part == "four_cameras" else part
+    module = importlib.import_module(f"vla_driving.bench.{file}")
     found: Figures
-    if part == "path":
+    if part == "four_cameras":
+        found = module.four_cameras(arguments.rounds, show)
+    elif part == "path":
         found = module.measure(
             arguments.minutes, show, FOLDER.absolute(), composed=not arguments.separate
         )
