@@ -123,7 +123,7 @@ def test_the_environment_leaves_what_the_user_has_set() -> None:
         (["[ERROR] [17.5] [node]: bad value", "[INFO] [17.6] [node]: bye"], "bad value"),
         (["error: node x: parameter 'y' is missing"], "node x: parameter 'y' is missing"),
         (["Traceback (most recent call last):", "KeyError: 'z'"], "KeyError: 'z'"),
-        (["[INFO] [17.6] [node]: last words"], "last words"),
+        (["[INFO] [17.6] [node]: ready"], ""),
     ],
 )
 def test_the_complaint_is_the_line_that_tells(
