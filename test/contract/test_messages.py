@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from vla_driving.contract.events import DriveEvent
 from vla_driving.contract.frames import CameraHealth, FrameSet
+from vla_driving.contract.language import Answer, Command, Intent
 from vla_driving.contract.messages import MalformedMessage, from_message, to_message
 from vla_driving.contract.navigation import EngagementRequest, Instruction, Route
 from vla_driving.contract.plan import ApprovedPlan, Plan
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.simulation import SimulationState
 from vla_driving.contract.supervision import SafetyState
+from vla_driving.contract.trajectory import POINTS
 from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
 
 from .strategies import objects
@@ -23,8 +25,9 @@ from .strategies import objects
 pytest.importorskip("vla_driving_msgs.msg", reason="needs the built vla_driving_msgs package")
 
 TYPES = (
-    ApprovedPlan, CameraHealth, ControlCommand, DriveEvent, DriverState, EngagementRequest,
-    FrameSet, Instruction, ObjectList, Plan, Route, SafetyState, SimulationState, VehicleState,
+    Answer, ApprovedPlan, CameraHealth, Command, ControlCommand, DriveEvent, DriverState,
+    EngagementRequest, FrameSet, Instruction, ObjectList, Plan, Route, SafetyState, SimulationState,
+    VehicleState,
 )
 
 
@@ -86,3 +89,10 @@ def test_an_image_of_the_wrong_size_is_named() -> None:
     message.frames[0].data.frombytes(bytes(11))
     with pytest.raises(MalformedMessage, match="11 bytes, 2x2 rgb8 has 12"):
         from_message(FrameSet, message)
+
+
+@pytest.mark.parametrize("length", [0, POINTS, 384])
+def test_a_token_of_any_length_is_written(length: int) -> None:
+    token = np.linspace(0.0, 1.0, length, dtype=np.float32)
+    command = Command(1, 1, 7, Intent.CHANGE_LEFT, 0.0, 0.0, token, 2)
+    assert same(from_message(Command, to_message(command)), command)

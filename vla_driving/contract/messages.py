@@ -27,14 +27,17 @@ import numpy as np
 from vla_driving.contract import scene
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.frames import CameraFrame, FrameStatus
+from vla_driving.contract.language import MAX_TOKEN_LENGTH
 from vla_driving.contract.navigation import MAX_ROUTE_POINTS
 from vla_driving.contract.plan import MAX_CANDIDATES
-from vla_driving.contract.trajectory import POINTS
+from vla_driving.contract.trajectory import POINTS, Trajectory
 
 T = TypeVar("T")
 
 _LONGEST = {
+    "Answer.evidence": 16,
     "CameraHealth.cameras": 16,
+    "Command.token": MAX_TOKEN_LENGTH,
     "FrameSet.frames": 16,
     "Plan.candidates": MAX_CANDIDATES,
     "Plan.objects": scene.MAX_OBJECTS,
@@ -88,12 +91,13 @@ def to_message(value: Any) -> Any:
     if isinstance(value, CameraFrame):
         _write_camera_frame(value, message)
         return message
+    fixed = isinstance(value, Trajectory)
     for name, attribute, hint in _fields(typing.cast(Any, type(value))):
         content = getattr(value, name)
         if name.endswith("_ns"):
             set_stamp(_time_field(message, name, attribute), content)
         else:
-            setattr(message, attribute, _writer(hint)(content))
+            setattr(message, attribute, _writer(hint, fixed)(content))
     if hasattr(message, "header"):
         message.header.frame_id = getattr(value, "FRAME_ID", "base_link")
     return message
@@ -141,13 +145,13 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
 
 
 @cache
-def _writer(hint: Any) -> Callable[[Any], Any]:
+def _writer(hint: Any, fixed: bool = False) -> Callable[[Any], Any]:
     origin = typing.get_origin(hint)
     if origin is tuple:
         write = _writer(typing.get_args(hint)[0])
         return lambda items: [write(item) for item in items]
     if origin is np.ndarray:
-        return _float_array
+        return _fixed_float_array if fixed else _float_array
     if dataclasses.is_dataclass(hint):
         return to_message
     if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
@@ -159,9 +163,12 @@ def _writer(hint: Any) -> Callable[[Any], Any]:
 
 def _float_array(items: Any) -> Any:
     # A message's fixed array takes numpy and its open array array.array without a look at every
-    # element; POINTS is longer than any open array of floats may be.
-    numbers = np.ascontiguousarray(items, np.float32)
-    return numbers if len(numbers) == POINTS else array.array("f", numbers.tobytes())
+    # element.
+    return array.array("f", np.ascontiguousarray(items, np.float32).tobytes())
+
+
+def _fixed_float_array(items: Any) -> Any:
+    return np.ascontiguousarray(items, np.float32)
 
 
 def _check_lengths(owner: str, values: dict[str, Any]) -> None:
