@@ -36,7 +36,8 @@ case ${1:-demo} in
 demo) groups=(simulation) need_mb=2500 ;;
 train) groups=(simulation learning) need_mb=8000 ;;
 test) groups=(simulation learning test tensorrt_rtx large_models) need_mb=8000 ;;
-*) fail "unknown target '$1': use demo, train or test" ;;
+mutation) groups=(simulation learning test tensorrt_rtx large_models mutation) need_mb=8000 ;;
+*) fail "unknown target '$1': use demo, train, test or mutation" ;;
 esac
 
 # One bootstrap at a time: two would write the same files.

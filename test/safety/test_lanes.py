@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from drive import SETTINGS, START, VEHICLE, constant
 
 from vla_driving.contract.scene import LaneLine, LaneLineKind
+from vla_driving.contract.trajectory import POINTS, Trajectory
 from vla_driving.safety.candidates import batch
-from vla_driving.safety.lanes import departures
+from vla_driving.safety.lanes import departures, is_usable
 
 pytestmark = pytest.mark.requirement("SR-07")
 
@@ -96,3 +98,72 @@ def test_long_lines_and_long_lists_are_cut() -> None:
     long = replace(LEFT, x=x, y=np.full(5000, 1.75, np.float32))
     assert found(long) == (0.0, 0.0)
     assert found(*(LEFT,) * 8, replace(LEFT, y=-LEFT.y)) == (0.0, 0.0)
+
+
+# -- the same numbers by another way -----------------------------------------------------------
+
+
+def beyond(trajectory: Trajectory, line: LaneLine, now_s: float) -> float:
+    """Farthest that a corner gets beyond a line, one corner and one instant at a time."""
+    left = line.kind in (LaneLineKind.LANE_LEFT, LaneLineKind.ROAD_EDGE_LEFT)
+    side = 0.5 * VEHICLE.width * (1.0 if left else -1.0)
+    first = min(max(int(now_s * 10.0), 0), POINTS - 1)
+    farthest = 0.0
+    for k in range(first, min(first + int(SETTINGS.world.lane_horizon * 10.0) + 1, POINTS), 2):
+        cos, sin = math.cos(trajectory.heading[k]), math.sin(trajectory.heading[k])
+        for ahead in (0.0, VEHICLE.wheelbase + VEHICLE.front_overhang):
+            x = float(trajectory.x[k]) + ahead * cos - side * sin
+            y = float(trajectory.y[k]) + ahead * sin + side * cos
+            if line.x[0] <= x <= line.x[-1]:
+                off = y - float(np.interp(x, line.x, line.y))
+                farthest = max(farthest, off if left else -off)
+    return farthest
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_corner_counts_at_every_instant(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    paths = tuple(
+        constant(float(rng.uniform(3.0, 15.0)), 0.0, float(rng.normal(0.0, 0.03)))
+        for _ in range(3)
+    )
+    ends = np.sort(rng.uniform(-5.0, 40.0, (4, 2)), axis=1)
+    lines = tuple(
+        LaneLine(
+            kind, 0.9, np.linspace(float(ends[k, 0]), float(ends[k, 1]), 9, dtype=np.float32),
+            rng.normal(1.0 if kind in (0, 2) else -1.0, 0.3, 9).astype(np.float32),
+        )
+        for k, kind in enumerate(LaneLineKind)
+    )
+    now_s = float(rng.choice((-1.0, 0.0, 0.3, 5.5, 9.0)))
+    lane, edge = departures(batch(START, paths), lines, now_s, VEHICLE, SETTINGS.world)
+    for k, path in enumerate(paths):
+        off = [beyond(path, line, now_s) for line in lines]
+        assert lane[k] == pytest.approx(max(off[0], off[1]), abs=1e-4)
+        assert edge[k] == pytest.approx(max(off[2], off[3]), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "usable"),
+    [
+        ({}, True),
+        ({"probability": 0.5}, True),
+        ({"probability": 0.49}, False),
+        ({"probability": math.nan}, False),
+        ({"x": np.array([0, 1], "f4"), "y": np.array([0, 1], "f4")}, True),
+        ({"x": np.array([0], "f4"), "y": np.array([0], "f4")}, False),
+        ({"y": np.array([0, 1], "f4")}, False),
+        ({"x": np.array([0, 1, 1], "f4")}, False),
+        ({"x": np.array([0, 2, 1], "f4")}, False),
+        ({"x": np.array([0, np.nan, 1], "f4")}, False),
+        ({"x": np.array([0, 1, np.inf], "f4")}, False),
+        ({"x": np.array([-np.inf, 1, 2], "f4")}, False),
+        ({"y": np.array([0, np.nan, 1], "f4")}, False),
+        ({"y": np.array([0, 1, np.inf], "f4")}, False),
+    ],
+)
+def test_which_lines_are_of_use(changes: dict[str, Any], usable: bool) -> None:
+    good = LaneLine(
+        LaneLineKind.LANE_LEFT, 0.9, np.array([0, 1, 2], "f4"), np.array([1, 1, 1], "f4")
+    )
+    assert is_usable(replace(good, **changes), 0.5) is usable

@@ -79,6 +79,35 @@ other). `Braking.profile` works on arrays and is tested, not proved, to be the r
 proved. A car is assumed to do what it is asked; that it does is what SR-15 watches.
 """
 
+_TRIED = """\
+## What is tried
+
+**Fuzzing.** `make fuzz` drives monitor and bridge as they are, chained, over short closed-loop
+drives that are engaged and under way, with an adversary on the wires. *A case is one plan or one
+vehicle state that the adversary made or altered and that came to the monitor*; a plan of several
+candidates is one case. Kinds (`assurance/fuzzing/adversary.py`): not finite, shifted, teleporting,
+mirrored, scaled, cut or overlong arrays, flipped bits, other actions, numbers and stamps, validity,
+plans spliced of two, sound motions at and beyond the limits, drifts, objects on and about the path,
+lying speeds, pedals and buttons, jumps of the clock; with the right checksum, or a wrong one. An
+oracle that knows the car's limits and nothing of the code (`assurance/fuzzing/oracle.py`) judges
+every approved plan and every command. What it finds wrong is reduced to the attacks that it takes
+and kept in `out/safety/escapes/`; `python -m vla_driving.assurance.fuzz --repeat FILE` shows it
+again. `--cases`, `--seed` and `--minutes` say how long. The same seed tries the same drives. At a
+speed that is lied about in both sources alike, angle and rates are still kept, lateral acceleration
+is kept for the speed that was told.
+
+**Mutation.** `make mutation` changes one thing in one function of `safety/` or of the envelope (a
+sign, a bound, a condition, an argument, a word: the operators of mutmut) and asks whether a test of
+`test/safety` or `test/control` fails. The score is the share of changes that are found; survivors
+are listed in `out/safety/mutation.json` with their difference, and with a reason where they do the
+same as the original (`test/safety/equivalent_mutants.toml`). A change that is not found within
+`--budget` seconds of tests, the quickest first, has survived: the score is a lower bound.
+`--sample N` judges a random sample and gives a 95 % interval, `--only arbiter` some files. A run
+that was ended goes on where it was. Statements outside of functions (the lambdas in the tables of
+checks and transitions) are not mutated: tests hold the tables against the documentation, and the
+transitions are proved.
+"""
+
 _TAIL = """\
 ## What is assumed
 
@@ -116,7 +145,7 @@ _TAIL = """\
 def case_page(root: Path) -> str:
     """docs/safety_case.md for the source tree `root`."""
     found = links(root / "test")
-    parts = [_HEAD, "## Hazards", "", *_hazards(), "", _PROOFS, "## Requirements"]
+    parts = [_HEAD, "## Hazards", "", *_hazards(), "", _PROOFS, _TRIED, "## Requirements"]
     for row in REQUIREMENTS:
         parts += ["", *_requirement(row, found)]
     return "\n".join([*parts, "", _TAIL])

@@ -6,13 +6,19 @@ function that is loaded the changed code, so nothing is written and every refere
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import importlib
-from collections.abc import Iterator
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import libcst as cst
@@ -167,3 +173,57 @@ def install(mutant: Mutant) -> None:
     target.__code__ = made.__code__
     target.__defaults__ = made.__defaults__
     target.__kwdefaults__ = made.__kwdefaults__
+
+
+def import_with(mutant: Mutant, root: Path) -> None:
+    """Let the mutant's module be the changed one when it is imported next, in this process.
+
+    For what does its work while the module is imported: whoever has it already keeps the original.
+    """
+    text = (root / mutant.path).read_text(encoding="utf-8")
+    sys.meta_path.insert(0, _Finder(mutant.module, str(root / mutant.path), _with(text, mutant)))
+
+
+def original(mutant: Mutant, root: Path) -> Mutant:
+    """The same function without any change: no test may find that."""
+    text = (root / mutant.path).read_text(encoding="utf-8")
+    source = textwrap.dedent("\n".join(text.splitlines()[_lines(text, mutant.function)]))
+    return Mutant(mutant.path, mutant.function, 0, source, "")
+
+
+def _with(text: str, mutant: Mutant) -> str:
+    at, lines = _lines(text, mutant.function), text.splitlines()
+    depth = mutant.function.count(".")
+    changed = textwrap.indent(mutant.source.strip("\n"), "    " * depth)
+    return "\n".join([*lines[: at.start], changed, *lines[at.stop :]]) + "\n"
+
+
+def _lines(text: str, function: str) -> slice:
+    """Where a function stands in a file, its decorators included."""
+    *outer, last = function.split(".")
+    body: list[ast.stmt] = ast.parse(text).body
+    for name in outer:
+        body = next(s for s in body if isinstance(s, ast.ClassDef) and s.name == name).body
+    node = next(s for s in body if isinstance(s, ast.FunctionDef) and s.name == last)
+    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+    return slice(first - 1, node.end_lineno)
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds one module, and runs another text for it."""
+
+    def __init__(self, module: str, path: str, text: str) -> None:
+        self._module, self._path, self._text = module, path, text
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Of the one module."""
+        if fullname != self._module:
+            return None
+        return importlib.util.spec_from_loader(fullname, self, origin=self._path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the changed text."""
+        module.__file__ = self._path
+        exec(compile(self._text, self._path, "exec"), vars(module))

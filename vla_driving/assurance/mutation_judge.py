@@ -3,7 +3,8 @@
 First every test runs on the sources as they are and its calls are followed, so that a mutant is
 tried by the tests that call its function alone, the one that found it last time first, then the
 quickest. A process is forked with everything loaded, takes the mutant's code and stops at the first
-test that fails.
+test that fails. A function that no test calls has done its work while its module was imported, as
+those that make rows of a table do: there the process imports everything anew.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 
-from vla_driving.assurance.mutants import Mutant, install
+from vla_driving.assurance.mutants import Mutant, import_with, install, original
 
 _EXAMPLES = 20
 """Examples of a hypothesis test, always the same ones."""
@@ -33,8 +34,12 @@ _SPARE_CPU_S = 3.0
 _TIMES_SLOWER = 10.0
 """A mutant that takes this many times the tests' own time, and a little, never ends: found."""
 _SPARE_MEMORY = 4 << 30
+_ANEW = ("vla_driving.safety", "vla_driving.control", "vla_driving.reference", "test")
+"""Modules that are imported anew with a mutant of what is done at import, and tests' helpers."""
+_OF_TABLES = "test/safety/test_reference.py"
+"""Tests that hold against the tables all that they say."""
 
-FOUND, SURVIVED, UNCALLED = "killed", "survived", "no test calls it"
+FOUND, SURVIVED = "killed", "survived"
 PROFILE = hypothesis.settings(
     derandomize=True, database=None, deadline=None, max_examples=_EXAMPLES,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
@@ -84,13 +89,7 @@ class Judge:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Let hypothesis try few examples, the same for every mutant."""
-        for item in items:
-            test: Any = getattr(item, "obj", None)
-            if hasattr(test, "hypothesis"):
-                own = getattr(test, "_hypothesis_internal_use_settings", PROFILE)
-                test._hypothesis_internal_use_settings = hypothesis.settings(
-                    PROFILE, max_examples=min(own.max_examples, _EXAMPLES)
-                )
+        _calm(items)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Instead of running the tests."""
@@ -130,20 +129,50 @@ class Judge:
         for test in tests:
             for call in test.calls:
                 by_call.setdefault(call, []).append(test)
-        running: dict[int, tuple[Mutant, int, float]] = {}
+        running: dict[int, tuple[Mutant, int]] = {}
+        sure: set[bool] = set()
         for mutant in self.mutants:
             fitting = by_call.get(f"{mutant.path}:{mutant.function}", [])
-            if not fitting:
-                self.tell(Verdict(mutant, UNCALLED))
-                continue
+            at_import = not fitting
+            if at_import:
+                fitting = self._of_what_it_made(mutant, tests)
+            order = self._order(mutant, fitting)
+            if at_import not in sure:
+                sure.add(at_import)
+                self._make_sure(original(mutant, Path.cwd()), order, at_import)
             while len(running) >= self.jobs:
                 self._wait(running)
-            if time.monotonic() > self.ends_at:
+            if self.broken or time.monotonic() > self.ends_at:
                 break
-            pid, pipe = _try(mutant, self._order(mutant, fitting))
-            running[pid] = (mutant, pipe, time.monotonic())
+            pid, pipe = _try(mutant, order, at_import)
+            running[pid] = (mutant, pipe)
         while running:
             self._wait(running)
+
+    def _make_sure(self, unchanged: Mutant, tests: list[_Test], at_import: bool) -> None:
+        """What would be found without any change says nothing of a mutant."""
+        pid, pipe = _try(unchanged, tests, at_import)
+        status = os.waitpid(pid, 0)[1]
+        with os.fdopen(pipe, encoding="utf-8") as reader:
+            by = reader.read()
+        if status:
+            self.broken.append(f"{unchanged.function} unchanged: {by or status}")
+
+    def _of_what_it_made(self, mutant: Mutant, tests: list[_Test]) -> list[_Test]:
+        """Tests of the tables, then those that call what the function made, or its file at all."""
+        made = f"{mutant.path}:{mutant.function}.<locals>"
+        file = f"{mutant.path}:"
+        return sorted(
+            (
+                test for test in tests
+                if test.item.nodeid.startswith(_OF_TABLES)
+                or any(call.startswith(file) for call in test.calls)
+            ),
+            key=lambda test: (
+                not test.item.nodeid.startswith(_OF_TABLES),
+                not any(call.startswith(made) for call in test.calls), test.seconds,
+            ),
+        )
 
     def _order(self, mutant: Mutant, fitting: list[_Test]) -> list[_Test]:
         last = self.killer(mutant)
@@ -156,11 +185,11 @@ class Judge:
                 order.append(test)
         return order
 
-    def _wait(self, running: dict[int, tuple[Mutant, int, float]]) -> None:
+    def _wait(self, running: dict[int, tuple[Mutant, int]]) -> None:
         pid, status = os.waitpid(-1, 0)
         if pid not in running:
             return
-        mutant, pipe, _ = running.pop(pid)
+        mutant, pipe = running.pop(pid)
         with os.fdopen(pipe, encoding="utf-8") as reader:
             by = reader.read()
         if os.WIFSIGNALED(status):
@@ -168,6 +197,16 @@ class Judge:
         else:
             code = os.WEXITSTATUS(status)
             self.tell(Verdict(mutant, SURVIVED if code == 0 else FOUND, by))
+
+
+def _calm(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        test: Any = getattr(item, "obj", None)
+        if hasattr(test, "hypothesis"):
+            own = getattr(test, "_hypothesis_internal_use_settings", PROFILE)
+            test._hypothesis_internal_use_settings = hypothesis.settings(
+                PROFILE, max_examples=min(own.max_examples, _EXAMPLES)
+            )
 
 
 def _fails(item: pytest.Item) -> bool:
@@ -198,7 +237,7 @@ def _following(paths: frozenset[str], calls: set[str]) -> Iterator[None]:
         sys.setprofile(None)
 
 
-def _try(mutant: Mutant, tests: Sequence[_Test]) -> tuple[int, int]:
+def _try(mutant: Mutant, tests: Sequence[_Test], at_import: bool) -> tuple[int, int]:
     """Start a process that tries a mutant; its id and the pipe that names the test which fails."""
     reader, writer = os.pipe()
     pid = os.fork()
@@ -209,18 +248,50 @@ def _try(mutant: Mutant, tests: Sequence[_Test]) -> tuple[int, int]:
     try:
         os.close(reader)
         _bound(_TIMES_SLOWER * sum(test.seconds for test in tests) + _SPARE_CPU_S)
-        install(mutant)
-        code = 0
-        for test in tests:
-            if _fails(test.item):
-                os.write(writer, test.item.nodeid.encode())
-                code = 1
-                break
+        found = _anew(mutant, tests) if at_import else _here(mutant, tests)
+        os.write(writer, found.encode())
+        code = 1 if found else 0
     except BaseException as error:  # whatever a mutant does to the runner itself, it shows
         code = 1
         os.write(writer, f"{type(error).__name__} outside of any test".encode())
     finally:
         os._exit(code)
+
+
+def _here(mutant: Mutant, tests: Sequence[_Test]) -> str:
+    install(mutant)
+    return next((test.item.nodeid for test in tests if _fails(test.item)), "")
+
+
+def _anew(mutant: Mutant, tests: Sequence[_Test]) -> str:
+    import_with(mutant, Path.cwd())
+    helpers = {path.stem for path in Path("test").rglob("*.py")}
+    for name in list(sys.modules):
+        if name in helpers or any(name == a or name.startswith(f"{a}.") for a in _ANEW):
+            del sys.modules[name]
+    noted = _First()
+    chosen = [test.item.nodeid for test in tests]
+    code = pytest.main(
+        ["-x", "-qq", "-p", "no:cacheprovider", "-o", "timeout=0", "-W", "ignore", *chosen],
+        plugins=[noted],
+    )
+    return noted.failed or ("" if code == pytest.ExitCode.OK else f"pytest ended with {code}")
+
+
+class _First:
+    """Notes the first test that fails; its hypothesis tests are those of the judge."""
+
+    def __init__(self) -> None:
+        self.failed = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A part of a test has ended."""
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """As for every mutant."""
+        _calm(items)
 
 
 def _bound(cpu_s: float) -> None:
