@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vla_driving.contract.clock import SECOND
+from vla_driving.contract.language import Command, Intent
 from vla_driving.contract.navigation import Route, Turn
 from vla_driving.vla.inputs import (
     NO_ROUTE,
@@ -15,6 +16,8 @@ from vla_driving.vla.inputs import (
     malformed,
     navigation_at,
     navigation_vector,
+    obeyed,
+    route_vector,
 )
 
 from .tiny_model import HEIGHT, WIDTH, frame_set, manifest, vehicle_state
@@ -62,3 +65,41 @@ def test_images_that_do_not_fit_are_named() -> None:
     assert line == "front: image (16, 33, 3) instead of (16, 32, 3)"
     line = malformed(frame_set(0, name="rear"), manifest())
     assert line == "cameras ['rear'] instead of ['front']"
+
+
+def wish(intent: Intent = Intent.NONE, speed: float = 0.0) -> Command:
+    return Command(0, 1, 7, intent, speed, 0.0, np.zeros(0, np.float32), SECOND)
+
+
+@given(st.floats(0.0, 30.0), st.floats(0.0, 60.0))
+def test_a_wish_for_a_speed_never_goes_beyond_the_limit(limit: float, speed: float) -> None:
+    seen = obeyed(Navigation(Turn.LEFT, 40.0, limit), wish(speed=speed)).speed_limit
+    if limit > 0.0 and speed > 0.0:
+        assert seen == min(limit, speed)
+    else:
+        assert seen == max(limit, speed)
+
+
+def test_another_turn_is_taken_at_a_junction_alone() -> None:
+    left = wish(Intent.NEXT_LEFT)
+    assert obeyed(Navigation(Turn.RIGHT, 40.0, 9.0), left) == Navigation(Turn.LEFT, 40.0, 9.0)
+    for turn in (Turn.NONE, Turn.ARRIVE, Turn.ROUNDABOUT):
+        assert obeyed(Navigation(turn, 40.0, 9.0), left).turn == turn
+    assert obeyed(Navigation(Turn.RIGHT, 40.0, 9.0), None).turn == Turn.RIGHT
+    assert obeyed(Navigation(Turn.RIGHT, 40.0, 9.0), wish(Intent.STOP)).turn == Turn.RIGHT
+
+
+def test_points_of_the_route_lie_at_their_distances_along_it() -> None:
+    x, y = [-5.0, 5.0, 15.0, 15.0], [0.0, 0.0, 0.0, 30.0]
+    points = route_vector(x, y, (10.0, 25.0, 50.0)).reshape(3, 3)
+    np.testing.assert_allclose(points[0], [0.2, 0.0, 1.0], atol=1e-6)
+    np.testing.assert_allclose(points[1], [0.3, 0.2, 1.0], atol=1e-6)
+    assert points[2].tolist() == [0.0, 0.0, 0.0]
+
+
+@given(st.lists(st.floats(width=32), max_size=6), st.lists(st.floats(width=32), max_size=6))
+def test_any_route_becomes_finite_points(x: list[float], y: list[float]) -> None:
+    vector = route_vector(np.array(x), np.array(y), (10.0, 20.0))
+    assert vector.shape == (6,) and np.isfinite(vector).all()
+    if len(x) != len(y) or not np.isfinite(x + y).all():
+        assert not vector.any()

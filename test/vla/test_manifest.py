@@ -92,7 +92,14 @@ def test_bad_fields_name_field_and_values(
         ({"ego": ["mood"]}, "'mood' is not one of speed"),
         ({"navigation": ["weather"]}, "'weather' is not one of turn_none"),
         ({"states": [{"name": "s", "shape": [0]}]}, "inputs.states: s: shape: expected whole"),
-        ({"text_encoder": "words"}, "inputs.text_encoder: expected none in contract version 1"),
+        ({"text_encoder": "words"}, "inputs.text_encoder: expected none where inputs.text is 0"),
+        ({"text": 8}, "inputs.text_encoder: expected the encoder's name, found None"),
+        ({"text": -1}, "inputs.text: expected 0 to 1024, found -1"),
+        ({"command": ["mood"]}, "'mood' is not one of time_gap"),
+        ({"command": ["time_gap", "time_gap"]}, "inputs.command: expected each name once"),
+        ({"motion": ["dx", "dy"]}, "inputs.motion: expected none or ['dx', 'dy', 'dyaw', 'dt']"),
+        ({"route_m": [20.0, 10.0]}, "inputs.route_m: expected increasing from above 0"),
+        ({"route_m": [0.0, 10.0]}, "inputs.route_m: expected increasing from above 0"),
     ],
 )
 def test_bad_inputs_name_field_and_values(
@@ -124,6 +131,12 @@ def test_cameras_of_two_sizes_are_refused(tmp_path: Path) -> None:
         ({"lane_stations_m": [9.0, 5.0, 1.0, 2.0]}, "outputs.lane_stations_m: expected increasing"),
         ({"objects": [1, 3, 7]}, "outputs.objects: expected [1, 1 to 64, 8], found [1, 3, 7]"),
         ({"uncertainty": [1, 1]}, "outputs.uncertainty: expected [1], found [1, 1]"),
+        ({"cause": [1, 3]}, "outputs.cause: expected [1, 12], found [1, 3]"),
+        ({"cause": [1, 12], "cause_object": [1, 3]},
+         "outputs.cause_object: expected [1, 4], found [1, 3]"),
+        ({"cause_distance": [1]}, "outputs.cause_distance: expected none without outputs.cause"),
+        ({"traffic_controls": [1, 9, 4]},
+         "outputs.traffic_controls: expected [1, 1 to 8, 4], found [1, 9, 4]"),
     ],
 )
 def test_bad_outputs_name_field_and_values(
@@ -169,3 +182,18 @@ def test_absent_files_are_named(make_model: ModelFactory, tmp_path: Path) -> Non
         load_model(model.folder)
     with pytest.raises(ModelError, match=rf"nowhere/{MANIFEST}: no such file"):
         load_model(tmp_path / "nowhere")
+
+
+def test_every_new_input_is_a_tensor_of_its_own() -> None:
+    inputs = dataclasses.replace(
+        manifest().inputs, text=8, text_encoder="words", command=("time_gap",),
+        route_m=(10.0, 20.0), motion=("dx", "dy", "dyaw", "dt"),
+    )
+    shapes = {t.name: t.shape for t in manifest(inputs=inputs).input_tensors()}
+    assert shapes == {
+        "images": (1, 1, 16, 32, 3), "ego": (1, 1), "navigation": (1, 8), "route": (1, 6),
+        "text": (1, 8), "command": (1, 1), "motion": (1, 4), "state_count": (1, 1),
+    }
+    assert {t.name for t in manifest().input_tensors()} == {
+        "images", "ego", "navigation", "state_count",
+    }

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from vla_driving.contract.clock import Nanoseconds, nanoseconds
 from vla_driving.contract.frames import FrameSet
+from vla_driving.contract.language import Command
 from vla_driving.contract.navigation import Route
 from vla_driving.contract.plan import Plan
 from vla_driving.contract.vehicle import VehicleState
@@ -36,10 +37,12 @@ class VlaInference(StackNode):
         self._states: list[VehicleState] = []
         self._route: Route | None = None
         self._thought: Plan | None = None
+        self._command: Command | None = None
         self.speak("vla/plan")
         self.listen("vehicle/state", VehicleState, self._take_state)
         self.listen("vla/route", Route, self._take_route)
         self.listen("vla/thought", Plan, self._take_thought)
+        self.listen("vla/command", Command, self._take_command)
         self.listen("vla/frames", FrameSet, self.timed(self._answer))
         self._frames_due_ns: Nanoseconds | None = None
         self.every(self.stack.rates.frames, self._watch, counted=False)
@@ -77,6 +80,9 @@ class VlaInference(StackNode):
     def _take_thought(self, thought: Plan) -> None:
         self._thought = thought
 
+    def _take_command(self, command: Command) -> None:
+        self._command = command
+
     def _answer(self, frames: FrameSet) -> None:
         self._frames_due_ns = self._steady_ns() + nanoseconds(self.settings.max_frame_age)
         self._step(frames)
@@ -91,7 +97,7 @@ class VlaInference(StackNode):
 
     def _step(self, frames: FrameSet | None) -> None:
         states, self._states = tuple(self._states), []
-        inputs = ActorInputs(frames, states, self._route, self._thought)
+        inputs = ActorInputs(frames, states, self._route, self._thought, self._command)
         outputs = self._core.step(inputs, self.now_ns())
         self._counters = outputs.counters
         if outputs.plan is not None:

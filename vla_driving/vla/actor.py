@@ -16,6 +16,7 @@ from vla_driving.contract.clock import Nanoseconds, age_s, nanoseconds
 from vla_driving.contract.events import DriveEvent
 from vla_driving.contract.faults import Fault, FaultLog
 from vla_driving.contract.frames import CameraFrame, FrameSet, FrameStatus
+from vla_driving.contract.language import Command
 from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.navigation import Route
 from vla_driving.contract.plan import Plan, StageTime
@@ -23,33 +24,39 @@ from vla_driving.contract.vehicle import VehicleState
 from vla_driving.vla.faults import NODE, REACTIONS
 from vla_driving.vla.inputs import (
     NO_ROUTE,
+    Conditions,
     Navigation,
     TensorBuilder,
     malformed,
     navigation_at,
+    obeyed,
 )
 from vla_driving.vla.large.advice import advised
 from vla_driving.vla.manifest import Model
+from vla_driving.vla.memory import Memory
 from vla_driving.vla.outputs import Decoded, OutputError, decode
 from vla_driving.vla.reasoning import explain
 from vla_driving.vla.runtimes.base import InferenceError
 from vla_driving.vla.runtimes.choose import Chosen
 from vla_driving.vla.settings import VlaInferenceSettings
+from vla_driving.vla.wishes import accepted
 
 _STATES_KEPT = 128
+_NOWHERE = np.zeros(0)
 
 
 @dataclass(frozen=True, eq=False)
 class ActorInputs:
     """What came since the step before: the newest frames or None, every vehicle state in order.
 
-    `route` and `thought`, a large model's plan, are the newest that ever came.
+    `route`, `thought`, a large model's plan, and `command` are the newest that ever came.
     """
 
     frames: FrameSet | None
     vehicle_states: tuple[VehicleState, ...] = ()
     route: Route | None = None
     thought: Plan | None = None
+    command: Command | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,9 @@ class Actor:
         self._refused: tuple[Fault, ...] = ()
         self._route_faults: tuple[Fault, ...] = ()
         self._thought_faults: tuple[Fault, ...] = ()
+        self._wish_faults: tuple[Fault, ...] = ()
+        self._memory = Memory(model.manifest.inputs)
+        self._memory_faults: tuple[Fault, ...] = ()
         self._now_ns: Nanoseconds | None = None
         self._forget()
 
@@ -129,7 +139,10 @@ class Actor:
                 self._counters = dataclasses.replace(
                     self._counters, refused=self._counters.refused + 1
                 )
-        faults += (*self._refused, *self._route_faults, *self._thought_faults)
+        faults += (
+            *self._refused, *self._route_faults, *self._wish_faults, *self._memory_faults,
+            *self._thought_faults,
+        )
         events = self._log.update(faults, now_ns)
         return ActorOutputs(plan, tuple(faults), events, self._counters)
 
@@ -138,11 +151,7 @@ class Actor:
         self._states: deque[VehicleState] = deque(maxlen=_STATES_KEPT)
         self._last: FrameSet | None = None
         self._refused = ()
-        self._reset_recurrent()
-
-    def _reset_recurrent(self) -> None:
-        states = self._manifest.inputs.states
-        self._recurrent = {s.name: np.zeros(s.shape, np.float32) for s in states}
+        self._memory.forget()
 
     def _take_states(self, states: tuple[VehicleState, ...]) -> list[Fault]:
         faults = []
@@ -180,28 +189,27 @@ class Actor:
     def _plan(self, inputs: ActorInputs, frames: FrameSet, now_ns: Nanoseconds) -> Plan:
         started = self._clock()
         self._check_frames(frames, now_ns)
-        state, speed = self._ego_at(frames.stamp_ns)
-        navigation = self._navigation(inputs.route, frames.stamp_ns, speed)
-        tensors = self._tensors.build(frames, state, speed, navigation, self._recurrent)
+        conditions = self._conditions(inputs, frames.stamp_ns)
+        tensors = self._tensors.build(frames, conditions, self._memory.states)
         built = self._clock()
         try:
             answer = self._runtime.runtime.infer(tensors)
             answered = self._clock()
             decoded = decode(
-                answer, self._manifest, speed,
+                answer, self._manifest, conditions.speed,
                 self._settings.min_object_probability, self._settings.min_lane_probability,
             )
         except InferenceError as error:
-            self._reset_recurrent()
+            self._memory.forget()
             raise _RefusedError(
                 Fault("inference_failed", self._runtime.name, str(error))
             ) from None
         except OutputError as error:
-            self._reset_recurrent()
+            self._memory.forget()
             raise _RefusedError(Fault("output_invalid", error.tensor, error.detail)) from None
-        self._recurrent = decoded.recurrent
-        plan = self._compose(frames, decoded, speed, navigation)
-        plan = self._advised(plan, inputs.thought, speed, navigation)
+        self._memory.keep(decoded.recurrent, frames.stamp_ns)
+        plan = self._compose(frames, decoded, conditions)
+        plan = self._advised(plan, inputs.thought, conditions.speed, conditions.navigation)
         done = self._clock()
         stages = (
             StageTime("preprocess", (built - started) / 1e6),
@@ -249,6 +257,23 @@ class Actor:
         speed = self._motion.speed(stamp_ns)
         return state, state.speed if speed is None else speed
 
+    def _conditions(self, inputs: ActorInputs, stamp_ns: Nanoseconds) -> Conditions:
+        """What the plan depends on besides the images. Raises _RefusedError."""
+        state, speed = self._ego_at(stamp_ns)
+        command, wrong = accepted(inputs.command, self._manifest.inputs, stamp_ns)
+        self._wish_faults = (wrong,) if wrong else ()
+        seen = self._navigation(inputs.route, stamp_ns, speed)
+        navigation = obeyed(seen, command)
+        x, y = _NOWHERE, _NOWHERE
+        # Points that lead elsewhere than the turn that was asked for would contradict it.
+        if inputs.route is not None and not self._route_faults and navigation.turn == seen.turn:
+            change = self._motion.change(inputs.route.stamp_ns, stamp_ns)
+            if change is not None:
+                x, y = change.to_second(inputs.route.x, inputs.route.y)
+        moved, elapsed, lost = self._memory.advance(self._motion, stamp_ns)
+        self._memory_faults = (lost,) if lost else ()
+        return Conditions(state, speed, navigation, x, y, command, moved, elapsed)
+
     def _navigation(
         self, route: Route | None, stamp_ns: Nanoseconds, speed: float
     ) -> Navigation:
@@ -277,10 +302,9 @@ class Actor:
         self._thought_faults = (fault,) if fault else ()
         return plan
 
-    def _compose(
-        self, frames: FrameSet, decoded: Decoded, speed: float, navigation: Navigation
-    ) -> Plan:
-        explanation = explain(decoded, speed, navigation)
+    def _compose(self, frames: FrameSet, decoded: Decoded, conditions: Conditions) -> Plan:
+        explanation = explain(decoded, conditions.speed, conditions.navigation)
+        command = conditions.command
         self._counters = dataclasses.replace(self._counters, plans=self._counters.plans + 1)
         return Plan(
             stamp_ns=frames.stamp_ns,
@@ -293,14 +317,15 @@ class Actor:
             candidates=decoded.candidates,
             objects=decoded.objects,
             lane_lines=decoded.lane_lines,
-            traffic_controls=(),
+            traffic_controls=decoded.traffic_controls,
             lateral_action=explanation.lateral,
             longitudinal_action=explanation.longitudinal,
             reasoning=explanation.sentence,
             evidence=explanation.evidence,
             uncertainty=decoded.uncertainty,
-            instruction_id=0,
+            instruction_id=command.instruction_id if command else 0,
             stages=(),
+            speed_cap=command.speed if command else 0.0,
         )
 
 

@@ -26,6 +26,12 @@ REACTIONS: dict[str, Reaction] = {
     "vehicle_state_invalid": Reaction(Severity.WARNING, "refused, earlier states stay in use"),
     "route_invalid": Reaction(Severity.WARNING, "planned without a route"),
     "route_stale": Reaction(Severity.WARNING, "planned without a route"),
+    "command_invalid": Reaction(Severity.WARNING, "planned without the command"),
+    "command_stale": Reaction(Severity.WARNING, "planned without the command"),
+    "command_not_understood": Reaction(
+        Severity.WARNING, "planned with its speed alone: this model takes no text"
+    ),
+    "memory_lost": Reaction(Severity.INFO, "recurrent state starts anew"),
     "thought_invalid": Reaction(Severity.WARNING, _WITHOUT_THOUGHT),
     "thought_stale": Reaction(Severity.WARNING, _WITHOUT_THOUGHT),
     "inference_failed": Reaction(Severity.ERROR, _ANEW),

@@ -1,4 +1,4 @@
-"""From frames, vehicle state and route to the tensors of the network."""
+"""From frames, vehicle state, route and wishes to the tensors of the network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from vla_driving.contract.clock import Nanoseconds, age_s
 from vla_driving.contract.frames import FrameSet
+from vla_driving.contract.language import Command, Intent
+from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.navigation import Route, Turn
 from vla_driving.contract.vehicle import VehicleState
 from vla_driving.vla.manifest import NAVIGATION_FIELDS, Manifest
@@ -20,6 +22,13 @@ TURN_RANGE = 100.0
 """m; a turn further away looks the same to the network as one at this distance."""
 SPEED_LIMIT_SCALE = 30.0
 """m/s"""
+ROUTE_SCALE = 50.0
+"""m"""
+STANDS_STILL = PoseChange(0.0, 0.0, 0.0)
+TURN_WISHES = {
+    Intent.NEXT_LEFT: Turn.LEFT, Intent.NEXT_RIGHT: Turn.RIGHT, Intent.NEXT_STRAIGHT: Turn.STRAIGHT,
+}
+_JUNCTIONS = (Turn.LEFT, Turn.RIGHT, Turn.STRAIGHT)
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,54 @@ def navigation_vector(navigation: Navigation) -> npt.NDArray[np.float32]:
     return vector
 
 
+def obeyed(navigation: Navigation, command: Command | None) -> Navigation:
+    """Navigation with the wishes of a command: no faster than it says, and the turn it asks for.
+
+    Another turn than the route's is taken at the route's next junction; where none is ahead, or
+    the route leads round a roundabout, the route stays as it is until it is planned anew.
+    """
+    if command is None:
+        return navigation
+    limit, turn = navigation.speed_limit, navigation.turn
+    if command.speed > 0.0:
+        limit = min(limit, command.speed) if limit > 0.0 else command.speed
+    if command.intent in TURN_WISHES and turn in _JUNCTIONS:
+        turn = TURN_WISHES[command.intent]
+    return Navigation(turn, navigation.distance_to_turn, limit)
+
+
+def route_vector(
+    x: npt.ArrayLike, y: npt.ArrayLike, distances: tuple[float, ...]
+) -> npt.NDArray[np.float32]:
+    """(3 R,) points `distances` m ahead along a route of (N,) points x, y in base_link, in m.
+
+    Each as x and y in ROUTE_SCALE and 1; three zeros where the route does not reach so far, or is
+    not finite. Points of the route that lie behind the car are passed over.
+    """
+    vector = np.zeros((len(distances), 3), np.float32)
+    way_x, way_y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if way_x.shape != way_y.shape or not np.isfinite([way_x, way_y]).all():
+        return vector.ravel()
+    ahead = np.flatnonzero(way_x > 0.0)
+    if not ahead.size:
+        return vector.ravel()
+    way_x = np.append(0.0, way_x[ahead[0]:])
+    way_y = np.append(0.0, way_y[ahead[0]:])
+    along = np.append(0.0, np.cumsum(np.hypot(np.diff(way_x), np.diff(way_y))))
+    known = np.asarray(distances) <= along[-1]
+    vector[:, 0] = np.interp(distances, along, way_x) / ROUTE_SCALE
+    vector[:, 1] = np.interp(distances, along, way_y) / ROUTE_SCALE
+    vector[:, 2] = 1.0
+    return (vector * known[:, None]).ravel()
+
+
+def command_vector(
+    names: tuple[str, ...], command: Command | None
+) -> npt.NDArray[np.float32]:
+    """(C,) wishes in numbers, by name; zeros without a command."""
+    return np.array([getattr(command, n) if command else 0.0 for n in names], np.float32)
+
+
 def ego_vector(
     names: tuple[str, ...], state: VehicleState, speed: float
 ) -> npt.NDArray[np.float32]:
@@ -72,6 +129,25 @@ def malformed(frames: FrameSet, manifest: Manifest) -> str | None:
     return None
 
 
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """What besides the images a plan depends on, at the exposure of the frames.
+
+    `navigation` with the wishes in it, `route_x` and `route_y` (N,) in base_link, m (empty where
+    no route is known), `moved` since the frame answered before, `elapsed_s` since then (0 where
+    nothing is remembered).
+    """
+
+    state: VehicleState
+    speed: float
+    navigation: Navigation
+    route_x: npt.NDArray[np.float64]
+    route_y: npt.NDArray[np.float64]
+    command: Command | None
+    moved: PoseChange
+    elapsed_s: float
+
+
 class TensorBuilder:
     """Fills the input tensors of one model; the arrays are reused from frame to frame."""
 
@@ -85,18 +161,26 @@ class TensorBuilder:
     def build(
         self,
         frames: FrameSet,
-        state: VehicleState,
-        speed: float,
-        navigation: Navigation,
+        conditions: Conditions,
         recurrent: Mapping[str, npt.NDArray[np.float32]],
     ) -> dict[str, npt.NDArray[Any]]:
         """Tensors by name, valid until the next call; every frame must hold a fitting image."""
         for i, frame in enumerate(frames.frames):
             self._tensors["images"][0, i] = frame.image
-        if "ego" in self._tensors:
-            self._tensors["ego"][0] = ego_vector(self._manifest.inputs.ego, state, speed)
-        if "navigation" in self._tensors:
-            self._tensors["navigation"][0] = navigation_vector(navigation)[self._navigation]
+        inputs, c = self._manifest.inputs, conditions
+        if inputs.ego:
+            self._tensors["ego"][0] = ego_vector(inputs.ego, c.state, c.speed)
+        if inputs.navigation:
+            self._tensors["navigation"][0] = navigation_vector(c.navigation)[self._navigation]
+        if inputs.route_m:
+            self._tensors["route"][0] = route_vector(c.route_x, c.route_y, inputs.route_m)
+        if inputs.text:
+            token = c.command.token if c.command else ()
+            self._tensors["text"][0] = token if len(token) else 0.0
+        if inputs.command:
+            self._tensors["command"][0] = command_vector(inputs.command, c.command)
+        if inputs.motion:
+            self._tensors["motion"][0] = (c.moved.dx, c.moved.dy, c.moved.dyaw, c.elapsed_s)
         for name, value in recurrent.items():
             self._tensors[f"state_{name}"][...] = value
         return self._tensors

@@ -9,6 +9,14 @@ images           (1, cameras, H, W, 3)      uint8 rgb, cameras in the manifest's
                                             normalises them itself
 ego              (1, E)                     `inputs.ego`, SI units; absent where E is 0
 navigation       (1, N)                     `inputs.navigation`; absent where N is 0
+route            (1, 3 R)                   points of the way `inputs.route_m` m ahead: x and y in
+                                            m / 50, 1 where known; absent where R is 0
+text             (1, T)                     token of the instruction in force, zeros for none;
+                                            absent where T is 0
+command          (1, C)                     `inputs.command`, SI units; absent where C is 0
+motion           (1, 4)                     `inputs.motion`: pose of base_link now as seen from the
+                                            frame answered before, and s since; zeros at the start;
+                                            absent where nothing is named
 state_<name>     as stated                  recurrent state, zeros at the start
 ===============  =========================  ====================================================
 
@@ -23,6 +31,13 @@ lane_lines           (1, 4, 1 + S)          probability and y in m at `lane_stat
                                             order of LaneLineKind; optional
 objects              (1, M, 8)              probability, x, y, velocity_x, velocity_y, length,
                                             width, class index of ObjectClass; optional
+traffic_controls     (1, S, 4)              probability, index of TrafficControlKind, index of
+                                            SignalState, distance in m; optional
+cause                (1, 12)                probability of each Cause of what the first candidate
+                                            does; optional
+cause_object         (1, 1 + M)             probability that the cause is none of the objects, or
+                                            each of them; optional, with cause and objects
+cause_distance       (1,)                   m to the cause; optional, with cause
 next_state_<name>    as the state           recurrent state for the next frame
 ===================  =====================  ====================================================
 
@@ -42,14 +57,16 @@ from typing import TypeAlias
 import yaml
 
 from vla_driving.contract.cameras import Camera
+from vla_driving.contract.language import MAX_TOKEN_LENGTH, Cause
 from vla_driving.contract.plan import MAX_CANDIDATES
-from vla_driving.contract.scene import MAX_OBJECTS, LaneLineKind
+from vla_driving.contract.scene import MAX_OBJECTS, MAX_TRAFFIC_CONTROLS, LaneLineKind
 from vla_driving.contract.settings import SettingsError, choice, described, load, quantity
 from vla_driving.contract.trajectory import HORIZON_S, POINTS
 
 CONTRACT_VERSION = 1
 MANIFEST = "manifest.yaml"
 OBJECT_COLUMNS = 8
+TRAFFIC_CONTROL_COLUMNS = 4
 PRECISIONS = ("float32", "float16", "int8")
 REFERENCE = "float32"
 """Precision that every model comes in and that the others are measured against."""
@@ -75,6 +92,15 @@ NAVIGATION_FIELDS = (
 
 Without a turn ahead (or without a route) distance_to_turn is 1; an unknown speed limit is 0.
 """
+
+COMMAND_FIELDS = ("time_gap",)
+"""Wishes in numbers a model may ask for, s; 0 where nothing is wished for.
+
+A wish for a speed needs no field: the speed limit of the navigation is never above it.
+"""
+
+MOTION_FIELDS = ("dx", "dy", "dyaw", "dt")
+"""The car's own motion a model may ask for, all or none: m, m, rad, s."""
 
 
 class ModelError(SettingsError):
@@ -103,7 +129,11 @@ class StateTensor:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the network looks at."""
+    """What the network looks at.
+
+    `text` is the length of the instruction's token, which `text_encoder` makes; `route_m` how far
+    ahead the points of the route lie, in m along it.
+    """
 
     cameras: tuple[Camera, ...] = described("virtual cameras, all of one size")
     history: int = quantity("frames", 1, 1, "frames a camera; memory is carried in states")
@@ -111,6 +141,14 @@ class Inputs:
     navigation: tuple[str, ...] = choice(*NAVIGATION_FIELDS, doc="navigation values, in order")
     states: tuple[StateTensor, ...] = ()
     text_encoder: str | None = None
+    text: int = 0
+    command: tuple[str, ...] = dataclasses.field(
+        default=(), metadata={"choices": COMMAND_FIELDS, "doc": "wishes in numbers, in order"}
+    )
+    route_m: tuple[float, ...] = ()
+    motion: tuple[str, ...] = dataclasses.field(
+        default=(), metadata={"choices": MOTION_FIELDS, "doc": "the car's own motion, in order"}
+    )
 
 
 @dataclass(frozen=True)
@@ -124,6 +162,10 @@ class Outputs:
     lane_stations_m: tuple[float, ...] = ()
     lane_lines: tuple[int, ...] | None = None
     objects: tuple[int, ...] | None = None
+    traffic_controls: tuple[int, ...] | None = None
+    cause: tuple[int, ...] | None = None
+    cause_object: tuple[int, ...] | None = None
+    cause_distance: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -204,10 +246,15 @@ class Manifest:
                 "images", "uint8", (1, len(self.inputs.cameras), first.height, first.width, 3)
             )
         ]
-        if self.inputs.ego:
-            specs.append(TensorSpec("ego", "float32", (1, len(self.inputs.ego))))
-        if self.inputs.navigation:
-            specs.append(TensorSpec("navigation", "float32", (1, len(self.inputs.navigation))))
+        sizes = {
+            "ego": len(self.inputs.ego),
+            "navigation": len(self.inputs.navigation),
+            "route": 3 * len(self.inputs.route_m),
+            "text": self.inputs.text,
+            "command": len(self.inputs.command),
+            "motion": len(self.inputs.motion),
+        }
+        specs += [TensorSpec(n, "float32", (1, size)) for n, size in sizes.items() if size]
         specs += [TensorSpec(f"state_{s.name}", "float32", s.shape) for s in self.inputs.states]
         return tuple(specs)
 
@@ -372,6 +419,7 @@ def _input_conflicts(inputs: Inputs) -> Iterator[Conflict]:
         ("cameras", [c.name for c in inputs.cameras]),
         ("ego", inputs.ego),
         ("navigation", inputs.navigation),
+        ("command", inputs.command),
         ("states", [s.name for s in inputs.states]),
     ):
         if len(set(names)) != len(names):
@@ -379,8 +427,16 @@ def _input_conflicts(inputs: Inputs) -> Iterator[Conflict]:
     for state in inputs.states:
         if not state.shape or min(state.shape) < 1:
             yield f"inputs.states: {state.name}: shape", "whole numbers above 0", list(state.shape)
-    if inputs.text_encoder is not None:
-        yield "inputs.text_encoder", "none in contract version 1", repr(inputs.text_encoder)
+    if not 0 <= inputs.text <= MAX_TOKEN_LENGTH:
+        yield "inputs.text", f"0 to {MAX_TOKEN_LENGTH}", inputs.text
+    if (inputs.text_encoder is None) != (inputs.text == 0):
+        wanted = "the encoder's name" if inputs.text else "none where inputs.text is 0"
+        yield "inputs.text_encoder", wanted, repr(inputs.text_encoder)
+    if inputs.motion not in ((), MOTION_FIELDS):
+        yield "inputs.motion", f"none or {list(MOTION_FIELDS)}", list(inputs.motion)
+    ways = inputs.route_m
+    if list(ways) != sorted(set(ways)) or (ways and ways[0] <= 0.0):
+        yield "inputs.route_m", "increasing from above 0", list(ways)
 
 
 def _output_conflicts(outputs: Outputs) -> Iterator[Conflict]:
@@ -405,3 +461,24 @@ def _output_conflicts(outputs: Outputs) -> Iterator[Conflict]:
         m = objects[1] if len(objects) == 3 else 0
         if objects != (1, m, OBJECT_COLUMNS) or not 1 <= m <= MAX_OBJECTS:
             yield "outputs.objects", f"[1, 1 to {MAX_OBJECTS}, {OBJECT_COLUMNS}]", list(objects)
+    yield from _reason_conflicts(outputs)
+
+
+def _reason_conflicts(outputs: Outputs) -> Iterator[Conflict]:
+    controls = outputs.traffic_controls
+    if controls is not None:
+        s = controls[1] if len(controls) == 3 else 0
+        columns = TRAFFIC_CONTROL_COLUMNS
+        if controls != (1, s, columns) or not 1 <= s <= MAX_TRAFFIC_CONTROLS:
+            wanted = f"[1, 1 to {MAX_TRAFFIC_CONTROLS}, {columns}]"
+            yield "outputs.traffic_controls", wanted, list(controls)
+    slots = outputs.objects[1] if outputs.objects is not None else 0
+    allowed: dict[str, tuple[int, ...]] = {
+        "cause": (1, len(Cause)), "cause_object": (1, 1 + slots), "cause_distance": (1,),
+    }
+    for name, shape in allowed.items():
+        found = getattr(outputs, name)
+        if found is not None and found != shape:
+            yield f"outputs.{name}", list(shape), list(found)
+        if found is not None and outputs.cause is None:
+            yield f"outputs.{name}", "none without outputs.cause", list(found)

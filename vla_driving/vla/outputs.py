@@ -9,7 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectClass, SceneObject
+from vla_driving.contract.language import Cause
+from vla_driving.contract.scene import (
+    LaneLine,
+    LaneLineKind,
+    ObjectClass,
+    SceneObject,
+    SignalState,
+    TrafficControl,
+    TrafficControlKind,
+)
 from vla_driving.contract.trajectory import Trajectory, integrate
 from vla_driving.vla.manifest import Manifest
 
@@ -30,15 +39,30 @@ class OutputError(ValueError):
         self.detail = detail
 
 
+@dataclass(frozen=True)
+class ReportedCause:
+    """What the network says it acts for: the `thing` among its objects and m to it, if any."""
+
+    cause: Cause
+    probability: float
+    thing: SceneObject | None
+    distance: float | None
+
+
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """One answer in the vocabulary of the contract; candidates best first, `uncertainty` in m."""
+    """One answer in the vocabulary of the contract; candidates best first, `uncertainty` in m.
+
+    `cause` is None where the model does not report one.
+    """
 
     candidates: tuple[Trajectory, ...]
     objects: tuple[SceneObject, ...]
     lane_lines: tuple[LaneLine, ...]
     uncertainty: float
     recurrent: dict[str, npt.NDArray[np.float32]]
+    traffic_controls: tuple[TrafficControl, ...] = ()
+    cause: ReportedCause | None = None
 
 
 def decode(
@@ -61,6 +85,8 @@ def decode(
         lane_lines=_lane_lines(answer, manifest.outputs.lane_stations_m, min_lane),
         uncertainty=_uncertainty(answer),
         recurrent={s.name: answer[f"next_state_{s.name}"] for s in manifest.inputs.states},
+        traffic_controls=_traffic_controls(answer, min_object),
+        cause=_cause(answer, min_object),
     )
 
 
@@ -88,6 +114,41 @@ def _objects(answer: Answer, least: float) -> tuple[SceneObject, ...]:
         _object(float(p), row) for p, row in zip(probability, rows, strict=True) if p >= least
     ]
     return tuple(sorted(found, key=lambda o: math.hypot(o.x, o.y)))
+
+
+def _traffic_controls(answer: Answer, least: float) -> tuple[TrafficControl, ...]:
+    if "traffic_controls" not in answer:
+        return ()
+    rows = answer["traffic_controls"][0]
+    probability = _probabilities("traffic_controls", rows[:, 0])
+    found = []
+    for p, (_, kind, state, distance) in zip(probability, rows, strict=True):
+        known = 0 <= round(float(kind)) < len(TrafficControlKind)
+        if p < least or not known:
+            continue
+        index = round(float(state))
+        signal = SignalState(index) if 0 <= index < len(SignalState) else SignalState.UNKNOWN
+        control = TrafficControlKind(round(float(kind)))
+        found.append(TrafficControl(control, signal, float(p), max(0.0, float(distance))))
+    return tuple(found)
+
+
+def _cause(answer: Answer, least: float) -> ReportedCause | None:
+    """The most probable cause, with the object it is only where that object is reported too."""
+    if "cause" not in answer:
+        return None
+    probability = _probabilities("cause", answer["cause"][0])
+    best = int(probability.argmax())
+    thing = None
+    if "cause_object" in answer:
+        slot = int(_probabilities("cause_object", answer["cause_object"][0]).argmax()) - 1
+        if slot >= 0 and answer["objects"][0, slot, 0] >= least:
+            row = answer["objects"][0, slot]
+            thing = _object(float(np.clip(row[0], 0.0, 1.0)), row)
+    distance = None
+    if "cause_distance" in answer and Cause(best) != Cause.FREE:
+        distance = max(0.0, float(answer["cause_distance"][0]))
+    return ReportedCause(Cause(best), float(probability[best]), thing, distance)
 
 
 def _object(probability: float, row: npt.NDArray[np.float32]) -> SceneObject:
