@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.navigation import EngagementRequest, Route
@@ -25,6 +26,7 @@ from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleSta
 
 T = TypeVar("T")
 
+_LARGEST = 3e38
 _CONTROL = attrgetter("kind", "state", "probability", "distance", "value")
 
 
@@ -37,10 +39,7 @@ def plan_checksum(plan: Plan) -> int:
         plan.instruction_id, _single(plan.speed_cap),
     )
     controls = _singles(chain.from_iterable(map(_CONTROL, plan.traffic_controls)))
-    lines = chain.from_iterable(
-        (_singles((line.kind, line.probability)), _bytes(line.x), _bytes(line.y))
-        for line in plan.lane_lines
-    )
+    lines = (_bytes((line.kind, line.probability), line.x, line.y) for line in plan.lane_lines)
     candidates = (_trajectory_bytes(t) for t in plan.candidates)
     return _crc(head, *candidates, plan.object_table.tobytes(), *lines, controls)
 
@@ -57,7 +56,7 @@ def route_checksum(route: Route) -> int:
         "<qBfffQ", route.stamp_ns, route.next_turn, _single(route.distance_to_turn),
         _single(route.distance_to_goal), _single(route.speed_limit), route.sequence,
     )
-    return _crc(head, _bytes(route.x), _bytes(route.y))
+    return _crc(head, _bytes(route.x, route.y))
 
 
 def driver_state_checksum(state: DriverState) -> int:
@@ -157,12 +156,13 @@ def signed(value: T) -> T:
 
 
 def _trajectory_bytes(trajectory: Trajectory) -> bytes:
-    arrays = map(_bytes, trajectory.arrays())
-    return b"".join((np.float32(trajectory.probability).tobytes(), *arrays))
+    return _bytes((trajectory.probability,), *trajectory.arrays())
 
 
-def _bytes(array: object) -> bytes:
-    return np.ascontiguousarray(array, "<f4").tobytes()
+def _bytes(*arrays: npt.ArrayLike) -> bytes:
+    """All the numbers after each other, whatever shape an array has."""
+    with np.errstate(over="ignore"):
+        return np.concatenate(arrays, axis=None, dtype="<f4", casting="unsafe").tobytes()
 
 
 def _singles(values: Iterable[float]) -> bytes:
@@ -171,6 +171,8 @@ def _singles(values: Iterable[float]) -> bytes:
 
 
 def _single(value: float) -> float:
+    if -_LARGEST < value < _LARGEST:
+        return value
     # struct refuses a double beyond single precision; numpy turns it into infinity, as DDS would.
     with np.errstate(over="ignore"):
         return float(np.float32(value))

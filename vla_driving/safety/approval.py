@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from vla_driving.contract.plan import LateralAction, Plan
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.supervision import Level
 from vla_driving.contract.trajectory import HORIZON_S, PERIOD_S, Trajectory
-from vla_driving.safety.candidates import Batch, batch
+from vla_driving.safety.candidates import Batch, batch, of_values
 from vla_driving.safety.checks import CANDIDATE_CHECKS
 from vla_driving.safety.checks.table import Candidates, Limits
 from vla_driving.safety.judge import CandidateJudge, Outcome
@@ -180,7 +181,7 @@ class Approval:
         self._speed_limit = math.inf
         self._first: tuple[Outcome, ...] = ()
         self._live: dict[str, Outcome] = {}
-        self._now: tuple[Nanoseconds, Approach] | None = None
+        self._now: tuple[Nanoseconds, _Option] | None = None
         self.safe_speed = 0.0
         self.unseen_m: float | None = None
         self.unlisted_m: float | None = None
@@ -235,7 +236,7 @@ class Approval:
             frozenset(o.check.name for o in chosen.outcomes if o.counts) - _ALWAYS_NAMES,
         )
         self.unseen_m, self.unlisted_m = self.world.disagreement(chosen.path, plan.stamp_ns)
-        self._now = (now_ns, chosen.near)
+        self._now = (now_ns, chosen)
         self._unsafe_ns = None
 
     def follow(self, speed: float, now_ns: Nanoseconds) -> Level:
@@ -250,11 +251,12 @@ class Approval:
             self._live = {}
             return Level.MINIMAL_RISK
         if self._now is not None and self._now[0] == now_ns:
-            near = self._now[1]
-        else:
-            near = self.world.approach(
-                approved.paths, approved.batch.stamp_ns, now_ns, speed, approved.sideways
-            )
+            chosen = self._now[1]
+            live = [o for o in chosen.outcomes if o.check.name in _ALWAYS_NAMES]
+            return self._followed(live, chosen.near, approved.level, now_ns)
+        near = self.world.approach(
+            approved.paths, approved.batch.stamp_ns, now_ns, speed, approved.sideways
+        )
         empty = np.zeros(1)
         judgement = self._recheck.judge(
             Candidates(
@@ -263,9 +265,15 @@ class Approval:
                 speed, approved.sideways,
             )
         )
-        self._live = {o.check.name: o for o in judgement.outcomes(0)}
+        return self._followed(judgement.outcomes(0), near, approved.level, now_ns)
+
+    def _followed(
+        self, live: Iterable[Outcome], near: Approach, level: Level, now_ns: Nanoseconds
+    ) -> Level:
+        self._live = {o.check.name: o for o in live}
         self.safe_speed = _safe_speed(near, self._live)
-        return self._confirmed(judgement.reaction(0), approved.level, now_ns)
+        reaction = max(o.reaction for o in self._live.values())
+        return self._confirmed(reaction, level, now_ns)
 
     def _confirmed(self, reaction: Level, level: Level, now_ns: Nanoseconds) -> Level:
         if reaction <= Level.DEGRADED:
@@ -383,10 +391,8 @@ def _safe_speed(near: Approach, live: dict[str, Outcome]) -> float:
 
 def _numbers(proposed: Batch) -> Batch:
     """The same with 0 for what is not finite, so that its objects can be worked out at all."""
-    if np.isfinite(proposed.x).all() and np.isfinite(proposed.y).all():
+    if np.isfinite(proposed.values[1:3]).all():
         return proposed
-    return replace(
-        proposed, x=np.nan_to_num(proposed.x, posinf=0.0, neginf=0.0),
-        y=np.nan_to_num(proposed.y, posinf=0.0, neginf=0.0),
-        heading=np.nan_to_num(proposed.heading, posinf=0.0, neginf=0.0),
-    )
+    values = proposed.values.copy()
+    values[1:4] = np.nan_to_num(values[1:4], posinf=0.0, neginf=0.0)
+    return of_values(proposed.stamp_ns, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,12 @@ _NOTHING = (np.full(POINTS, np.nan),) * _CHANNELS
 class Batch:
     """C candidates that share a stamp: (C, 64) each, units as in `Trajectory`.
 
-    A candidate whose arrays are not (64,) is all NaN, which no check lets pass.
+    `values` (7, C, 64) holds all of them. A candidate whose arrays are not (64,) is all NaN, which
+    no check lets pass.
     """
 
     stamp_ns: Nanoseconds
+    values: FloatArray
     time: FloatArray
     x: FloatArray
     y: FloatArray
@@ -38,11 +41,12 @@ class Batch:
 
     def part(self, first: int, last: int) -> Batch:
         """The candidates from `first` to before `last`."""
-        at = slice(first, last)
-        return Batch(
-            self.stamp_ns, self.time[at], self.x[at], self.y[at], self.heading[at],
-            self.speed[at], self.acceleration[at], self.curvature[at],
-        )
+        return of_values(self.stamp_ns, self.values[:, first:last])
+
+
+def of_values(stamp_ns: Nanoseconds, values: FloatArray) -> Batch:
+    """A batch from its (7, C, 64) values."""
+    return Batch(stamp_ns, values, *values)
 
 
 def batch(stamp_ns: Nanoseconds, trajectories: tuple[Trajectory, ...]) -> Batch:
@@ -52,5 +56,7 @@ def batch(stamp_ns: Nanoseconds, trajectories: tuple[Trajectory, ...]) -> Batch:
         arrays if all(np.shape(a) == (POINTS,) for a in arrays) else _NOTHING
         for arrays in (trajectory.arrays() for trajectory in kept)
     ]
-    values = np.array(sound, np.float64).reshape(-1, _CHANNELS, POINTS)
-    return Batch(stamp_ns, *values.transpose(1, 0, 2))
+    values = np.array(list(chain.from_iterable(sound)), np.float64)
+    return of_values(
+        stamp_ns, values.reshape(-1, _CHANNELS, POINTS).transpose(1, 0, 2).copy()
+    )

@@ -15,6 +15,7 @@ from vla_driving.safety.checks.table import (
     CandidateCheck,
     Candidates,
     Limits,
+    Measured,
     Situation,
     StateCheck,
     fails,
@@ -65,18 +66,27 @@ class StateJudge:
             for check in checks
         )
         self._since: dict[str, Nanoseconds] = {}
+        self._passed: list[tuple[Measured, Outcome] | None] = [None] * len(checks)
 
     def forget(self) -> None:
         """Let every confirmation start anew, after a jump of the clock."""
         self._since.clear()
 
     def outcomes(self, situation: Situation) -> tuple[Outcome, ...]:
-        """Outcomes in the order of the table."""
+        """Outcomes in the order of the table.
+
+        Where a check that passed measures the same object again, its outcome is the same, too.
+        """
         now_ns, since = situation.now_ns, self._since
         found = []
-        for check, limit, confirm_s in self._rows:
+        for k, (check, limit, confirm_s) in enumerate(self._rows):
+            passed = self._passed[k]
             try:
-                value, verdict, own_limit, says = check.measure(situation)
+                measured = check.measure(situation)
+                if passed is not None and measured is passed[0]:
+                    found.append(passed[1])
+                    continue
+                value, verdict, own_limit, says = measured
                 if own_limit is not None:
                     limit = own_limit
                 if verdict is None:
@@ -86,8 +96,11 @@ class StateJudge:
                 value, verdict, says = math.nan, Verdict.FAIL, _broken(check.name, error)
             if verdict in _PASSING:
                 since.pop(check.name, None)
-                found.append(Outcome(check, verdict, value, limit, says))
+                outcome = Outcome(check, verdict, value, limit, says)
+                self._passed[k] = measured, outcome
+                found.append(outcome)
                 continue
+            self._passed[k] = None
             since_ns = since.setdefault(check.name, now_ns)
             confirmed = age_s(since_ns, now_ns) >= confirm_s
             if not confirmed and verdict == Verdict.FAIL:

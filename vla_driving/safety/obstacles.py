@@ -78,9 +78,11 @@ def objects(
     if len(kept) > MAX_OBJECTS:
         order = np.argsort(np.hypot(kept[:, 1], kept[:, 2]), kind="stable")
         kept = kept[order[:MAX_OBJECTS]]
-    _, x, y, heading, vx, vy, length, width = kept.T
-    vectors = np.stack([x, vx, np.cos(heading), y, vy, np.sin(heading)]).reshape(2, 3, -1)
-    halves = 0.5 * np.maximum(np.stack([length, width]), np.float32(_MIN_SIZE))
+    vectors = np.empty((2, 3, len(kept)), np.float32)
+    vectors[:, 0], vectors[:, 1] = kept[:, 1:3].T, kept[:, 4:6].T
+    np.cos(kept[:, 3], out=vectors[0, 2])
+    np.sin(kept[:, 3], out=vectors[1, 2])
+    halves = np.float32(0.5) * np.maximum(kept[:, 6:8].T, np.float32(_MIN_SIZE))
     return Objects(stamp_ns, vectors, halves, int(len(table) - finite.sum()))
 
 
@@ -249,6 +251,9 @@ def _lead(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(C,) lead speed, RSS slack and stopping slack: see `Approach`."""
     nowhere = np.float32(NOWHERE_M)
+    if not in_lane.any():
+        far = np.full(len(gap), nowhere)
+        return np.zeros_like(far), far, far
     # Who crosses rather than approaches has left the path before the distance formula's end.
     crosses = np.abs(items.v_d) > np.abs(items.v_s)
     towards = np.where(crosses, np.maximum(items.v_s, np.float32(0.0)), items.v_s)

@@ -45,35 +45,34 @@ def _freshness(pick: Pick) -> Callable[[Situation], Measured]:
     return measure
 
 
-def _rate(pick: Pick) -> Callable[[Situation], Measured]:
-    def measure(situation: Situation) -> Measured:
-        watch = pick(situation.intake)
-        rate = watch.rate
-        if rate is None:
-            return Measured(1.0, Verdict.PASS, says=f"too few {watch.title}s yet for a rate")
-        return Measured(rate / watch.rate_hz)
-
-    return measure
+def _once(
+    pick: Pick, make: Callable[[Watch[Any], Situation], Measured]
+) -> Callable[[Situation], Measured]:
+    """A measure that only changes when something arrives."""
+    return lambda situation: pick(situation.intake).once(make, situation)
 
 
-def _malformed(pick: Pick) -> Callable[[Situation], Measured]:
-    def measure(situation: Situation) -> Measured:
-        watch = pick(situation.intake)
-        count = watch.malformed
-        if count > situation.settings.inputs.max_wrong:
-            says = f"{{value}} of the last {watch.title}s are invalid: {watch.reason}"
-            return Measured(float(count), Verdict.INVALID, says=says)
-        return Measured(float(count), Verdict.WARN if watch.last_malformed else None)
-
-    return measure
+def _rate(watch: Watch[Any], situation: Situation) -> Measured:
+    rate = watch.rate
+    if rate is None:
+        return Measured(1.0, Verdict.PASS, says=f"too few {watch.title}s yet for a rate")
+    return Measured(rate / watch.rate_hz)
 
 
-def _order(pick: Pick) -> Callable[[Situation], Measured]:
-    return lambda situation: Measured(float(pick(situation.intake).disordered))
+def _malformed(watch: Watch[Any], situation: Situation) -> Measured:
+    count = watch.malformed
+    if count > situation.settings.inputs.max_wrong:
+        says = f"{{value}} of the last {watch.title}s are invalid: {watch.reason}"
+        return Measured(float(count), Verdict.INVALID, says=says)
+    return Measured(float(count), Verdict.WARN if watch.last_malformed else None)
 
 
-def _sequence(pick: Pick) -> Callable[[Situation], Measured]:
-    return lambda situation: Measured(float(pick(situation.intake).missing))
+def _order(watch: Watch[Any], situation: Situation) -> Measured:
+    return Measured(float(watch.disordered))
+
+
+def _sequence(watch: Watch[Any], situation: Situation) -> Measured:
+    return Measured(float(watch.missing))
 
 
 def _topic(
@@ -92,22 +91,22 @@ def _topic(
             f"{name}_rate", *common, lambda limits: limits.settings.inputs.min_rate_share, "",
             warning, Level.NOMINAL, f"{title}s come at {{value}} of their rate",
             "openpilot: 90 % of the rate",
-            measure=_rate(pick), at_least=True,
+            measure=_once(pick, _rate), at_least=True,
         ),
         StateCheck(
             f"{name}_malformed", *common, lambda limits: limits.settings.inputs.max_wrong,
             "messages", error, lost, f"{{value}} of the last {title}s are invalid",
-            "opendbc: 5 wrong ones", measure=_malformed(pick), hand_over=hand_over,
+            "opendbc: 5 wrong ones", measure=_once(pick, _malformed), hand_over=hand_over,
         ),
         StateCheck(
             f"{name}_order", *common, lambda limits: limits.settings.inputs.max_wrong, "messages",
             error, lost, f"{{value}} of the last {title}s came out of order: two publishers?",
-            "opendbc: 5 wrong counters", measure=_order(pick), hand_over=hand_over,
+            "opendbc: 5 wrong counters", measure=_once(pick, _order), hand_over=hand_over,
         ),
         StateCheck(
             f"{name}_sequence", *common, lambda limits: limits.settings.inputs.max_lost,
             "messages", warning, Level.NOMINAL, f"{{value}} {title}s of late were lost",
-            "numbers that are left out", measure=_sequence(pick),
+            "numbers that are left out", measure=_once(pick, _sequence),
         ),
     )
 

@@ -52,15 +52,16 @@ def _derived(
 
 
 def _steps(values: FloatArray) -> FloatArray:
-    """(C, 64): change from each point to the next, the first from the car itself."""
+    """(..., 64): change from each point to the next, the first from the car itself."""
     steps = values.copy()
-    steps[:, 1:] -= values[:, :-1]
+    steps[..., 1:] -= values[..., :-1]
     return steps
 
 
-_dx = _derived("dx", lambda c: _steps(c.batch.x))
-_dy = _derived("dy", lambda c: _steps(c.batch.y))
-_turn = _derived("turn", lambda c: _steps(c.batch.heading))
+# Index by the channels of `Batch.values`: time, x, y, heading, speed, acceleration, curvature.
+_moves = _derived("steps", lambda c: _steps(c.batch.values[1:4]))
+_highest_of = _derived("highest", lambda c: np.maximum.reduce(c.batch.values, axis=2))
+_lowest_of = _derived("lowest", lambda c: np.minimum.reduce(c.batch.values, axis=2))
 _mean_speed = _derived("mean_speed", lambda c: 0.5 * (c.batch.speed[:, 1:] + c.batch.speed[:, :-1]))
 _lateral = _derived("lateral", lambda c: c.batch.speed**2 * c.batch.curvature)
 
@@ -77,11 +78,10 @@ def _largest(values: FloatArray) -> FloatArray:
 
 
 def _finite(c: Candidates) -> FloatArray:
-    b = c.batch
-    numbers = (b.time, b.x, b.y, b.heading, b.speed, b.acceleration, b.curvature)
-    if np.isfinite(sum(numbers)).all():
-        return np.zeros(len(b))
-    return (~np.isfinite(np.stack(numbers))).sum(axis=(0, 2)).astype(np.float64)
+    finite = np.isfinite(c.batch.values)
+    if finite.all():
+        return np.zeros(len(c.batch))
+    return (~finite).sum(axis=(0, 2)).astype(np.float64)
 
 
 def _left(c: Candidates) -> FloatArray:
@@ -110,18 +110,20 @@ def _start_speed_error(c: Candidates) -> FloatArray:
 
 
 def _step(c: Candidates) -> FloatArray:
-    travelled = np.hypot(_dx(c)[:, 1:], _dy(c)[:, 1:])
+    dx, dy, _ = _moves(c)
+    travelled = np.hypot(dx[:, 1:], dy[:, 1:])
     return _largest(travelled - _mean_speed(c) * PERIOD_S)
 
 
 def _slip(c: Candidates) -> FloatArray:
-    middle = c.batch.heading - 0.5 * _turn(c)
-    return _largest(_dy(c) * np.cos(middle) - _dx(c) * np.sin(middle))
+    dx, dy, turn = _moves(c)
+    middle = c.batch.heading - 0.5 * turn
+    return _largest(dy * np.cos(middle) - dx * np.sin(middle))
 
 
 def _turn_error(c: Candidates) -> FloatArray:
     expected = c.batch.curvature[:, 1:] * _mean_speed(c) * PERIOD_S
-    return _largest(_turn(c)[:, 1:] - expected)
+    return _largest(_moves(c)[2, :, 1:] - expected)
 
 
 def _speed_error(c: Candidates) -> FloatArray:
@@ -130,11 +132,11 @@ def _speed_error(c: Candidates) -> FloatArray:
 
 
 def _reverse(c: Candidates) -> FloatArray:
-    return -c.batch.speed.min(axis=1)
+    return -_lowest_of(c)[4]
 
 
 def _curvature(c: Candidates) -> FloatArray:
-    return _largest(c.batch.curvature)
+    return np.maximum(_highest_of(c)[6], -_lowest_of(c)[6])
 
 
 def _steering_rate(c: Candidates) -> FloatArray:
@@ -154,11 +156,11 @@ def _lateral_jerk(c: Candidates) -> FloatArray:
 
 
 def _acceleration(c: Candidates) -> FloatArray:
-    return _highest(c.batch.acceleration)
+    return _highest_of(c)[5]
 
 
 def _deceleration(c: Candidates) -> FloatArray:
-    return -c.batch.acceleration.min(axis=1)
+    return -_lowest_of(c)[5]
 
 
 def _shift(c: Candidates) -> FloatArray:
