@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 from vla_driving.contract.checksum import checksum_of, signed
 from vla_driving.contract.clock import SECOND
 from vla_driving.contract.events import Severity
+from vla_driving.contract.messages import MalformedMessage, from_message, to_message
 from vla_driving.contract.plan import LateralAction, LongitudinalAction, Plan
+from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.trajectory import POINTS, integrate
-from vla_driving.contract.vehicle import Gear, VehicleState
+from vla_driving.contract.vehicle import CommandSource, ControlCommand, Gear, VehicleState
 from vla_driving.replay.faults.alterations import (
+    COMMANDS,
+    OBJECT_LISTS,
+    OVERSIZE,
+    PLAN_MESSAGES,
     PLANS,
     TELEPORT_M,
     WRONG_SPEED,
@@ -33,7 +39,7 @@ from vla_driving.replay.faults.reference import faults_page
 from vla_driving.replay.faults.table import (
     BY_NAME,
     FAULTS,
-    NODES,
+    PROCESSES,
     SAFE_COMMAND,
     Figure,
     Reaction,
@@ -81,10 +87,13 @@ def braking(rest_ms: int, *faults: str) -> list[StateSeen]:
 
 
 class TestTable:
-    def test_names_are_unique_and_every_node_is_killed_stopped_and_delayed(self) -> None:
+    def test_names_are_unique_and_every_process_is_killed_stopped_and_delayed(self) -> None:
         assert len(BY_NAME) == len(FAULTS)
-        for node in NODES:
-            assert {c.action for c in FAULTS if c.target == node} == {"kill", "stop", "pause"}
+        for process in PROCESSES:
+            assert {c.action for c in FAULTS if c.target == process} == {"kill", "stop", "pause"}
+
+    def test_the_doer_is_one_process_but_where_its_own_nodes_are_hit(self) -> None:
+        assert {c.target for c in FAULTS if c.apart} == {"camera_ingest", "vla_inference"}
 
     def test_figures_have_fifty_runs_and_the_limit_of_the_figure(self) -> None:
         for figure in Figure:
@@ -101,7 +110,7 @@ class TestTable:
     def test_choice_is_by_words(self) -> None:
         assert choose(()) == FAULTS
         assert {c.name for c in choose(("killed",))} == {
-            f"{n} is killed" for n in (*NODES, "event_recorder")
+            f"{process} is killed" for process in PROCESSES
         }
         with pytest.raises(ValueError, match="no fault has that in its name"):
             choose(("killed", "volcano"))
@@ -130,6 +139,7 @@ class TestMeasure:
         seen = Evidence(commands(500, 120), [alarm(40, "red_light")], [])
         run = measure(KILLED, seen, Injected(START), False)
         assert run.problems == ("not detected as expected; seen: red_light",)
+        assert run.first_alarm == "red_light"
 
     def test_no_stop_and_no_rest_are_problems(self) -> None:
         seen = Evidence(commands(500), [alarm(40, "vla_inference_alive")], braking(2000)[:10])
@@ -176,7 +186,7 @@ class TestMeasure:
 class TestVerdict:
     def test_a_row_has_the_fields_of_the_report_and_passes(self) -> None:
         runs = [Run(KILLED.name, "vla_inference_alive", 90.0 + k, 100.0 + k) for k in range(50)]
-        entry = row(KILLED, runs, 1)
+        entry = row(KILLED, runs, 1, 50)
         assert entry["pass"] and entry["runs"] == 50 and entry["repeated"] == 1
         assert entry["detected_as"] == "vla_inference_alive"
         assert entry["command_ms_p99"] == entry["command_ms_max"] == 149.0
@@ -184,16 +194,23 @@ class TestVerdict:
 
     def test_one_slow_run_or_one_problem_fails_it(self) -> None:
         good = Run(KILLED.name, "vla_inference_alive", 90.0, 100.0)
-        assert not row(KILLED, [good, replace(good, command_ms=151.0)], 0)["pass"]
-        assert not row(KILLED, [good, replace(good, problems=("no safe command",))], 0)["pass"]
-        assert not row(KILLED, [], 0)["pass"]
+        assert row(KILLED, [good, good], 0, 2)["pass"]
+        assert not row(KILLED, [good, replace(good, command_ms=151.0)], 0, 2)["pass"]
+        assert not row(KILLED, [good, replace(good, problems=("no safe command",))], 0, 2)["pass"]
+
+    def test_a_run_that_is_missing_fails_it(self) -> None:
+        good = Run(KILLED.name, "vla_inference_alive", 90.0, 100.0)
+        entry = row(KILLED, [good], 0, 2)
+        assert (entry["runs"], entry["runs_wanted"], entry["pass"]) == (1, 2, False)
+        assert not row(KILLED, [], 0, 1)["pass"]
 
     def test_a_figure_takes_all_its_faults_together(self) -> None:
         fast = [Run(BAD.name, "plan_finite", 5.0, 15.0) for _ in range(60)]
-        assert figure_row(Figure.BAD_PLAN, FAULTS, fast)["pass"]
+        assert figure_row(Figure.BAD_PLAN, FAULTS, fast, 60)["pass"]
+        assert not figure_row(Figure.BAD_PLAN, FAULTS, fast, 61)["pass"]
         missing = [*fast, Run("plan stale")]
-        assert not figure_row(Figure.BAD_PLAN, FAULTS, missing)["pass"]
-        assert figure_row(Figure.BAD_PLAN, FAULTS, missing)["runs"] == 61
+        assert not figure_row(Figure.BAD_PLAN, FAULTS, missing, 61)["pass"]
+        assert figure_row(Figure.BAD_PLAN, FAULTS, missing, 61)["runs"] == 61
 
     @given(st.lists(st.floats(0.0, 1e6), min_size=1), st.floats(0.01, 1.0))
     def test_at_least_that_share_is_not_above_the_quantile(
@@ -204,7 +221,7 @@ class TestVerdict:
         assert sum(v <= found for v in values) >= share * len(values) - 1e-9
 
     def test_the_table_has_a_line_a_row(self) -> None:
-        entries = [row(KILLED, [Run(KILLED.name, problems=("no safe command",))], 0)]
+        entries = [row(KILLED, [Run(KILLED.name, problems=("no safe command",))], 0, 1)]
         lines = table(entries)
         assert len(lines) == 2
         assert "FAIL 1 x no safe command" in lines[1]
@@ -227,6 +244,11 @@ STATE = signed(
         gear=Gear.DRIVE, standstill=False,
     )
 )
+DRIVE = ControlCommand(
+    stamp_ns=START, sequence=3, plan_sequence=41, frame_stamp_ns=START, source=CommandSource.PLAN,
+    engaged=True, steering_angle=0.0, steering_rate=0.0, acceleration=0.5, jerk=0.0,
+    hazard_lights=False, hold=False,
+)
 
 
 class TestAlterations:
@@ -235,6 +257,14 @@ class TestAlterations:
         spoilt = PLANS[name](replace(PLAN, sequence=42))
         assert spoilt is not PLAN
         assert (spoilt.checksum == checksum_of(spoilt)) == (name != "checksum")
+
+    @pytest.mark.parametrize("name", sorted(PLAN_MESSAGES))
+    def test_a_spoilt_message_is_no_plan_any_more(self, name: str) -> None:
+        message = to_message(PLAN)
+        assert from_message(Plan, message).sequence == PLAN.sequence
+        PLAN_MESSAGES[name](message)
+        with pytest.raises(MalformedMessage):
+            from_message(Plan, message)
 
     def test_plans_are_spoilt_as_their_names_say(self) -> None:
         assert np.isnan(PLANS["not_finite"](PLAN).candidates[0].x).all()
@@ -245,6 +275,8 @@ class TestAlterations:
         thing = PLANS["collision"](PLAN).objects[0]
         path = PLAN.candidates[0]
         assert np.hypot(path.x - thing.x, path.y - thing.y).min() < 0.1
+        assert PLANS["empty"](PLAN).candidates == ()
+        assert len(PLANS["oversize"](PLAN).candidates) == OVERSIZE
         assert PLANS["numbers_back"](replace(PLAN, sequence=500)).sequence < 500
         assert PLANS["numbers_back"](replace(PLAN, sequence=501)).sequence == 501
 
@@ -254,6 +286,8 @@ class TestAlterations:
         assert wrong is not None and wrong.checksum != checksum_of(wrong)
         fast = StateAlteration("speed_wrong")(STATE)
         assert fast is not None and fast.speed - fast.wheel_speed == WRONG_SPEED
+        stands = StateAlteration("stands")(STATE)
+        assert stands is not None and stands.standstill and stands.speed == 0.0
         nan = StateAlteration("not_finite")(STATE)
         assert nan is not None and np.isnan(nan.speed)
         freeze = StateAlteration("frozen")
@@ -263,6 +297,12 @@ class TestAlterations:
         assert (later.speed, later.stamp_ns, later.sequence) == (10.0, START + SECOND, 6)
         with pytest.raises(ValueError, match="no way to spoil"):
             StateAlteration("painted")(STATE)
+
+    def test_lists_and_commands_get_a_wrong_checksum(self) -> None:
+        listed = signed(ObjectList(START, 1, "radar", ()))
+        command = signed(DRIVE)
+        for spoilt in (OBJECT_LISTS["checksum"](listed), COMMANDS["checksum"](command)):
+            assert spoilt.checksum != checksum_of(spoilt)
 
     def test_images_are_spoilt_as_their_names_say(self) -> None:
         image = np.random.default_rng(1).integers(0, 255, (36, 64, 3), np.uint8)

@@ -9,7 +9,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from vla_driving.bringup.faults.campaign import Campaign
+from vla_driving.bringup.faults.campaign import Campaign, in_turns
+from vla_driving.bringup.faults.kept import Kept, campaign_key
 from vla_driving.bringup.faults.stand import FaultStand
 from vla_driving.commands.options import Overrides, add_stack_options, start_options
 from vla_driving.contract.cameras import load_camera
@@ -18,6 +19,8 @@ from vla_driving.contract.vehicle import load_vehicle
 from vla_driving.nodes.parameters import named_file
 from vla_driving.replay.faults.table import FaultCase, choose
 from vla_driving.replay.faults.verdict import quantile, table
+
+KEPT = "runs.jsonl"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,6 +36,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--runs", type=int, metavar="N", help="of each fault, instead of the table's numbers"
     )
     parser.add_argument("--quick", action="store_true", help="one run of each fault")
+    parser.add_argument("--minutes", type=float, default=60.0, metavar="M",
+                        help="ends after that, with what there is (default: %(default)g)")
+    parser.add_argument(
+        "--anew", action="store_true", help="forget the runs that are kept of these sources"
+    )
     parser.add_argument("--min-speed", type=float, default=8.0, metavar="M/S",
                         help="the car must do before a fault is injected")
     parser.add_argument("--scenario", default="faults", help="name in config/scenarios, or a path")
@@ -50,19 +58,25 @@ def run(arguments: argparse.Namespace) -> int:
     # Ends as by Ctrl-C, so that everything started goes down in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     out: Path = arguments.out
-    work = out.parent / "faults"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    work = out.parent / out.stem
+    for stale in ("log", "bag"):
+        shutil.rmtree(work / stale, ignore_errors=True)
+    if arguments.anew:
+        (work / KEPT).unlink(missing_ok=True)
+    kept = Kept(work / KEPT, campaign_key(_conditions(arguments)))
     plan = [(case, _count(case, arguments)) for case in cases]
+    missing = len(in_turns(plan, kept))
     _print(f"{sum(n for _, n in plan)} runs of {len(plan)} faults; logs in {work / 'log'}")
-    rows, handling = _inject(arguments, work, plan)
+    if missing < sum(n for _, n in plan):
+        _print(f"{missing} are missing, the others are kept in {work / KEPT}; --anew forgets them")
+    rows, handling = _inject(arguments, work, plan, kept)
     for line in [*table(rows), *handling, f"wrote {out}"]:
         _print(line)
     return 0 if all(r["pass"] for r in rows) else 1
 
 
 def _inject(
-    arguments: argparse.Namespace, work: Path, plan: list[tuple[FaultCase, int]]
+    arguments: argparse.Namespace, work: Path, plan: list[tuple[FaultCase, int]], kept: Kept
 ) -> tuple[list[dict[str, Any]], list[str]]:
     extra: Overrides = {
         "simulator": {"scenario": arguments.scenario},
@@ -79,17 +93,26 @@ def _inject(
 
     try:
         with FaultStand(options, camera, arguments.min_speed, show) as stand:
-            stand.start()
-            _print("all processes are up and active")
-            rows: list[dict[str, Any]] = []
-            for rows in Campaign(stand, vehicle, _print).run(plan):
-                # As far as it is: an hour's work does not end with the last minute of it.
-                text = json.dumps(rows, indent=2) + "\n"
-                arguments.out.write_text(text, encoding="utf-8")
+            campaign = Campaign(stand, vehicle, kept, _print, arguments.minutes)
+            for rows in campaign.run(plan):
+                _write(rows, arguments.out)  # as far as it is
+            rows = campaign.rows(plan)
+            _write(rows, arguments.out)
             return rows, _handling(stand)
     finally:
         # The recorder records, as in a drive; an hour of images is of no use to anybody.
         shutil.rmtree(work / "bag", ignore_errors=True)
+
+
+def _write(rows: list[dict[str, Any]], out: Path) -> None:
+    out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def _conditions(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a run depends on, besides the sources."""
+    files = [path.read_text(encoding="utf-8") for path in arguments.params]
+    names = ("min_speed", "scenario", "settings", "vehicle", "model")
+    return {"params": files, **{name: getattr(arguments, name) for name in names}}
 
 
 def _handling(stand: FaultStand) -> list[str]:

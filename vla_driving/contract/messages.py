@@ -35,25 +35,25 @@ from vla_driving.contract.trajectory import POINTS, Trajectory
 T = TypeVar("T")
 
 _LONGEST = {
-    "Answer.evidence": 16,
-    "CameraHealth.cameras": 16,
-    "Command.token": MAX_TOKEN_LENGTH,
-    "FrameSet.frames": 16,
-    "Plan.candidates": MAX_CANDIDATES,
-    "Plan.objects": scene.MAX_OBJECTS,
-    "Plan.lane_lines": scene.MAX_LANE_LINES,
-    "Plan.traffic_controls": scene.MAX_TRAFFIC_CONTROLS,
-    "Plan.evidence": 16,
-    "Plan.stages": 16,
-    "ObjectList.objects": scene.MAX_OBJECTS,
-    "SimulationState.objects": scene.MAX_OBJECTS,
-    "SimulationState.lane_lines": scene.MAX_LANE_LINES,
-    "LaneLine.x": POINTS - 1,
-    "LaneLine.y": POINTS - 1,
-    "Route.x": MAX_ROUTE_POINTS,
-    "Route.y": MAX_ROUTE_POINTS,
-    "SafetyState.checks": 128,
-    "VehicleState.faults": 32,
+    ("Answer", "evidence"): 16,
+    ("CameraHealth", "cameras"): 16,
+    ("Command", "token"): MAX_TOKEN_LENGTH,
+    ("FrameSet", "frames"): 16,
+    ("Plan", "candidates"): MAX_CANDIDATES,
+    ("Plan", "objects"): scene.MAX_OBJECTS,
+    ("Plan", "lane_lines"): scene.MAX_LANE_LINES,
+    ("Plan", "traffic_controls"): scene.MAX_TRAFFIC_CONTROLS,
+    ("Plan", "evidence"): 16,
+    ("Plan", "stages"): 16,
+    ("ObjectList", "objects"): scene.MAX_OBJECTS,
+    ("SimulationState", "objects"): scene.MAX_OBJECTS,
+    ("SimulationState", "lane_lines"): scene.MAX_LANE_LINES,
+    ("LaneLine", "x"): POINTS - 1,
+    ("LaneLine", "y"): POINTS - 1,
+    ("Route", "x"): MAX_ROUTE_POINTS,
+    ("Route", "y"): MAX_ROUTE_POINTS,
+    ("SafetyState", "checks"): 128,
+    ("VehicleState", "faults"): 32,
 }
 
 
@@ -78,10 +78,12 @@ def from_message(cls: type[T], message: Any) -> T:
     values: dict[str, Any] = {}
     for name, attribute, hint in _fields(typing.cast(Any, cls)):
         try:
-            values[name] = _reader(hint)(_get(message, name, attribute))
+            content = _get(message, name, attribute)
+            # First its length: an endless list must not cost the time that it takes to read.
+            _check_length(_LONGEST.get((cls.__name__, name)), content)
+            values[name] = _reader(hint)(content)
         except (ValueError, TypeError, AttributeError) as error:
             raise MalformedMessage(f"{cls.__name__}.{name}: {error}") from None
-    _check_lengths(cls.__name__, values)
     return cls(**values)
 
 
@@ -171,11 +173,9 @@ def _fixed_float_array(items: Any) -> Any:
     return np.ascontiguousarray(items, np.float32)
 
 
-def _check_lengths(owner: str, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        longest = _LONGEST.get(f"{owner}.{name}")
-        if longest is not None and len(value) > longest:
-            raise MalformedMessage(f"{owner}.{name}: {len(value)} entries, at most {longest}")
+def _check_length(longest: int | None, content: Any) -> None:
+    if longest is not None and len(content) > longest:
+        raise ValueError(f"{len(content)} entries, at most {longest}")
 
 
 def _read_camera_frame(message: Any) -> CameraFrame:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vla_driving.bringup.faults.injections import Injection, injection
+from vla_driving.bringup.faults.kept import Kept
 from vla_driving.bringup.faults.stand import COMMAND, EVENT, STATE, FaultStand, NotReady
 from vla_driving.bringup.lifecycle import BringupError
 from vla_driving.contract.checksum import command_checksum
@@ -43,62 +45,98 @@ _PHASE_S = 0.1
 """Each injection waits a random part of a period of the slowest node."""
 _POLL_S = 0.1
 _ATTEMPTS = 4
+_HOPELESS_FAULTS = 3
+"""That many faults that cannot be set up: the stand does not work, and the campaign ends."""
+_EXPECTED = (NotReady, BringupError)
 _MIN_ROUTE_LEFT = 0.12
 _TRAIL_S = 0.2
 """Evidence from before the injection is looked at, too."""
 
 
+class _StoppedBefore(NotReady):
+    """The car was at speed, and is not any more."""
+
+
 class Campaign:
-    """Runs faults on a stand and keeps what came of them."""
+    """Runs faults on a stand, keeps what came of them, and goes on with what was kept."""
 
     def __init__(
-        self, stand: FaultStand, vehicle: VehicleParameters, show: Callable[[str], None],
-        seed: int = 1,
+        self, stand: FaultStand, vehicle: VehicleParameters, kept: Kept,
+        show: Callable[[str], None], minutes: float, seed: int = 1,
     ) -> None:
+        """`minutes` is the longest that `run` may take, however the machine is."""
         self._stand = stand
         self._vehicle = vehicle
+        self._kept = kept
         self._show = show
+        self._longest_s = 60.0 * minutes
         self._random = random.Random(seed)
-        self._runs: dict[str, list[Run]] = defaultdict(list)
-        self._repeated: dict[str, int] = defaultdict(int)
+        self._hopeless: list[str] = []
 
     def run(self, plan: Sequence[tuple[FaultCase, int]]) -> Iterator[list[dict[str, Any]]]:
         """Each fault as often as asked for; after each run the rows of out/faults.json."""
-        total, begin = sum(n for _, n in plan), time.monotonic()
-        for number, case in enumerate(_in_turns(plan), 1):
-            run = self._until_it_counts(case)
-            self._runs[case.name].append(run)
-            minutes = (time.monotonic() - begin) / 60.0
-            self._show(f"[{number}/{total}, {minutes:.1f} min] {_line(run)}")
-            yield self.rows([case for case, _ in plan])
+        queue = in_turns(plan, self._kept)
+        time_left = TimeLeft(queue)
+        for number, case in enumerate(queue, 1):
+            if time_left.passed_s > self._longest_s:
+                self._show(f"ended after {self._longest_s / 60.0:.0f} min: --minutes allows more")
+                return
+            if case.name in self._hopeless:
+                continue
+            begin_s = time.monotonic()
+            words = self._until_it_counts(case)
+            time_left.took(case, time.monotonic() - begin_s)
+            self._show(
+                f"[{number}/{len(queue)}, {time_left.passed_s / 60.0:.1f} min, "
+                f"{time_left.seconds(number) / 60.0:.0f} left] {case.name}: {words}"
+            )
+            yield self.rows(plan)
+            if len(self._hopeless) >= _HOPELESS_FAULTS:
+                self._show(f"ended: {', '.join(self._hopeless)} could not be set up")
+                return
 
-    def rows(self, cases: Sequence[FaultCase]) -> list[dict[str, Any]]:
+    def rows(self, plan: Sequence[tuple[FaultCase, int]]) -> list[dict[str, Any]]:
         """What is known so far: the faults, then the figures that were touched."""
-        found = [row(c, self._runs[c.name], self._repeated[c.name]) for c in cases]
-        runs = [run for group in self._runs.values() for run in group]
-        touched = [f for f in Figure if any(c.figure == f for c in cases)]
-        return found + [figure_row(figure, cases, runs) for figure in touched]
+        kept, cases = self._kept, [case for case, _ in plan]
+        found = [
+            row(case, kept.runs[case.name][:wanted], kept.repeated[case.name], wanted)
+            for case, wanted in plan
+        ]
+        runs = [run for case, wanted in plan for run in kept.runs[case.name][:wanted]]
+        figures = [
+            (figure, sum(n for case, n in plan if case.figure == figure)) for figure in Figure
+        ]
+        return found + [figure_row(f, cases, runs, wanted) for f, wanted in figures if wanted]
 
-    def _until_it_counts(self, case: FaultCase) -> Run:
+    def _until_it_counts(self, case: FaultCase) -> str:
+        """Keep a run; what it showed, in words."""
+        anew = False
         for attempt in range(_ATTEMPTS):
             try:
+                self._stand.arrange(case.apart)
                 ends = self._stand.route_left < _MIN_ROUTE_LEFT
-                if ends or attempt:
+                if ends or anew:
                     self._show("the road ends: starting anew" if ends else "starting anew")
                     self._stand.restart_all()
                 self._stand.revive()
                 self._stand.prepare()
-                return self._once(case)
-            except (NotReady, BringupError) as error:
-                self._repeated[case.name] += 1
+                run = self._once(case)
+                self._kept.add(run, attempt)
+                return _words(run)
+            except _StoppedBefore as error:  # as it may be on a busy machine
                 self._show(f"{case.name}: to be repeated: {error}")
-        return Run(case.name, problems=(f"could not be set up in {_ATTEMPTS} attempts",))
+            except Exception as error:  # nobody sits beside it: the next attempt starts anew
+                anew = True
+                kind = "" if isinstance(error, _EXPECTED) else f"{type(error).__name__}: "
+                self._show(f"{case.name}: to be repeated: {kind}{error}")
+        self._hopeless.append(case.name)
+        return f"FAILED: could not be set up in {_ATTEMPTS} attempts, and is left out from here on"
 
     def _once(self, case: FaultCase) -> Run:
-        whole = len(self._runs[case.name]) < WHOLE_RUNS and case.needs_stop
+        whole = len(self._kept.runs[case.name]) < WHOLE_RUNS and case.needs_stop
         time.sleep(_BREATH_S + self._random.uniform(0.0, _PHASE_S))
         if not self._stand.drives:
-            raise NotReady("the stack stopped driving before the injection")
+            raise _StoppedBefore("the stack stopped driving before the injection")
         act = injection(self._stand, case)
         ordered_ns = time.time_ns()
         act.begin()
@@ -144,15 +182,16 @@ class _Watch:
 
     def evidence(self) -> Evidence:
         """All of it up to now."""
-        logs = self._stand.relays.logs
-        self._commands += [self._command(at, m) for at, m in self._new(COMMAND, logs[COMMAND])]
+        logs, relays = self._stand.relays.logs, self._stand.relays.relays
+        commands = self._new(COMMAND, relays[COMMAND].log)
+        self._commands += [self._command(at, m) for at, m in commands]
         self._events += [
             EventSeen(at, m.name, Severity(min(m.severity, Severity.CRITICAL)), m.text)
             for at, m in self._new(EVENT, logs[EVENT])
         ]
         self._states += [
             StateSeen(at, m.speed, tuple(m.faults))
-            for at, m in self._new(STATE, self._stand.relays.relays[STATE].log)
+            for at, m in self._new(STATE, relays[STATE].log)
         ]
         return Evidence(self._commands, self._events, self._states)
 
@@ -188,22 +227,54 @@ def _measured(case: FaultCase, act: Injection, watch: _Watch, whole: bool) -> Ru
     if started_ns is None:
         return Run(case.name, problems=("no message came that could be spoilt",))
     injected = Injected(started_ns, frozenset(act.bad_plans))
-    return measure(case, watch.evidence(), injected, whole)
+    run = measure(case, watch.evidence(), injected, whole)
+    return replace(run, problems=(*run.problems, *act.problems))
 
 
 _ROUNDING = 1e-4
 """Commands travel in single precision."""
 
 
-def _in_turns(plan: Sequence[tuple[FaultCase, int]]) -> Iterator[FaultCase]:
-    """One run of each in turn: what drifts during an hour hits all of them alike."""
-    most = max((n for _, n in plan), default=0)
-    for k in range(most):
-        yield from (case for case, runs in plan if k < runs)
+def in_turns(plan: Sequence[tuple[FaultCase, int]], kept: Kept) -> list[FaultCase]:
+    """The runs that are missing, one of each fault in turn: what drifts hits all of them alike.
+
+    First those with the doer in one process, then the others.
+    """
+    missing = [(case, wanted - len(kept.runs[case.name])) for case, wanted in plan]
+    most = max((n for _, n in missing), default=0)
+    return [
+        case for apart in (False, True) for k in range(most)
+        for case, n in missing if case.apart == apart and k < n
+    ]
 
 
-def _line(run: Run) -> str:
-    words = [f"{run.fault}:"]
+class TimeLeft:
+    """How long a campaign has run, and how long it may take from here on."""
+
+    def __init__(self, queue: Sequence[FaultCase]) -> None:
+        self._queue = queue
+        self._newest_s: dict[str, float] = {}
+        self._begin_s = time.monotonic()
+
+    @property
+    def passed_s(self) -> float:
+        """Time since the beginning, s."""
+        return time.monotonic() - self._begin_s
+
+    def took(self, case: FaultCase, duration_s: float) -> None:
+        """Count a run."""
+        self._newest_s[case.name] = duration_s
+
+    def seconds(self, done: int) -> float:
+        """What the runs after the first `done` take if each is as long as its fault's last was."""
+        if not self._newest_s:
+            return math.nan
+        others_s = statistics.median(self._newest_s.values())
+        return sum(self._newest_s.get(case.name, others_s) for case in self._queue[done:])
+
+
+def _words(run: Run) -> str:
+    words = []
     if run.detection_ms is not None:
         words.append(f"{run.detected_as} after {run.detection_ms:.0f} ms,")
     if run.command_ms is not None:

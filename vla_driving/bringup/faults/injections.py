@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,16 +17,20 @@ import numpy as np
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
-from vla_driving.bringup.faults.stand import APPROVED, COMMAND, PLAN, STATE, FaultStand
+from vla_driving.bringup.faults.stand import APPROVED, COMMAND, OBJECTS, PLAN, STATE, FaultStand
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
 from vla_driving.contract.messages import byte_array, from_message, to_message
 from vla_driving.contract.plan import ApprovedPlan, Plan
+from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.trajectory import Trajectory
 from vla_driving.contract.vehicle import ControlCommand, VehicleState
 from vla_driving.nodes.fault_relay import Relay
 from vla_driving.replay.faults.alterations import (
     APPROVED_PLANS,
+    COMMANDS,
+    OBJECT_LISTS,
+    PLAN_MESSAGES,
     PLANS,
     CameraAlteration,
     StateAlteration,
@@ -45,6 +49,7 @@ class Injection(ABC):
         self.stand = stand
         self.case = case
         self.bad_plans: set[int] = set()
+        self.problems: list[str] = []
 
     @abstractmethod
     def begin(self) -> None:
@@ -146,14 +151,17 @@ class SpoiltPlan(_Relayed):
     topic = PLAN
 
     def begin(self) -> None:
-        alter = PLANS[self.case.target]
-        followed = self.case.target not in ("numbers_back", "collision")
+        alter, finish = PLANS[self.case.target], PLAN_MESSAGES.get(self.case.target)
+        refused = self.case.target not in ("numbers_back", "collision")
 
         def spoil(message: Any) -> Any:
             plan = alter(from_message(Plan, message))
-            if followed:
+            if refused:
                 self.bad_plans.add(plan.sequence)
-            return to_message(plan)
+            spoilt = to_message(plan)
+            if finish is not None:
+                finish(spoilt)
+            return spoilt
 
         self.spoil(spoil)
 
@@ -167,17 +175,36 @@ class LatePlan(_Relayed):
         self.delay(float(self.case.target))
 
 
-class SpoiltApprovedPlan(_Relayed):
-    """Approved plans, spoilt or lost."""
+class _Spoilt(_Relayed):
+    """Messages of one kind, spoilt or lost."""
 
-    topic = APPROVED
+    kind: type
+    alterations: Mapping[str, Callable[[Any], Any]]
 
     def begin(self) -> None:
         if self.case.target == "lost":
             self.withhold()
             return
-        alter = APPROVED_PLANS[self.case.target]
-        self.spoil(lambda message: to_message(alter(from_message(ApprovedPlan, message))))
+        alter = self.alterations[self.case.target]
+        self.spoil(lambda message: to_message(alter(from_message(self.kind, message))))
+
+
+class SpoiltApprovedPlan(_Spoilt):
+    """Approved plans."""
+
+    topic, kind, alterations = APPROVED, ApprovedPlan, APPROVED_PLANS
+
+
+class SpoiltObjects(_Spoilt):
+    """Object lists of the radar."""
+
+    topic, kind, alterations = OBJECTS, ObjectList, OBJECT_LISTS
+
+
+class SpoiltCommand(_Spoilt):
+    """Commands on their way to the car; what the bridge sent is known before."""
+
+    topic, kind, alterations = COMMAND, ControlCommand, COMMANDS
 
 
 class SpoiltCamera(_Relayed):
@@ -300,7 +327,7 @@ class Reconfiguration(_Timed):
                 executor.spin_until_future_complete(future, 2.0)
                 answer = future.result()
                 if answer is not None and answer.results[0].successful:
-                    raise ValueError(f"{name} took {parameter} in flight")
+                    self.problems.append(f"{name} took {parameter} in flight")
             finally:
                 node.destroy_client(client)
 
@@ -334,7 +361,7 @@ def _accelerated(trajectory: Trajectory) -> Trajectory:
 
 
 def _rogue_command(stand: FaultStand) -> Any:
-    command = from_message(ControlCommand, stand.relays.logs[COMMAND].newest)
+    command = from_message(ControlCommand, stand.relays.relays[COMMAND].log.newest)
     own = replace(command, sequence=command.sequence + 1_000_000, acceleration=2.0)
     return to_message(signed(own))
 
@@ -344,7 +371,8 @@ _ROGUES: dict[str, Callable[[FaultStand], Any]] = {
 }
 _KINDS: dict[str, type[Injection]] = {
     "kill": Kill, "stop": Stop, "pause": Pause, "plan": SpoiltPlan, "late plan": LatePlan,
-    "approved plan": SpoiltApprovedPlan, "camera": SpoiltCamera, "state": SpoiltState,
+    "approved plan": SpoiltApprovedPlan, "objects": SpoiltObjects, "command": SpoiltCommand,
+    "camera": SpoiltCamera, "state": SpoiltState,
     "rogue": Rogue, "clock": ClockJump, "starve": Starvation, "parameters": Reconfiguration,
 }
 

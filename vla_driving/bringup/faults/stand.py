@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -29,15 +30,16 @@ from vla_driving.contract.supervision import Engagement, Level
 from vla_driving.contract.topics import camera_topic
 from vla_driving.contract.vehicle import CommandSource
 from vla_driving.nodes.fault_relay import PREFIX, FaultRelays
+from vla_driving.replay.faults.table import TOGETHER
 
 NAME = "fault_stand"
-PLAN, APPROVED, STATE = "vla/plan", "vla/approved_plan", "vehicle/state"
-COMMAND, SAFETY, EVENT, TRUTH = (
-    "vla/control_command", "vla/safety_state", "vla/event", "simulation/state"
-)
+PLAN, APPROVED, COMMAND = "vla/plan", "vla/approved_plan", "vla/control_command"
+STATE, OBJECTS = "vehicle/state", "vehicle/objects"
+SAFETY, EVENT, TRUTH = "vla/safety_state", "vla/event", "simulation/state"
 _REQUEST = "vla/engagement_request"
 LEASE_S = 4.5
 """config/fastdds.xml: a killed node is in the graph, and in the way of its successor, for 4 s."""
+_SWITCH_S = 0.0005
 _READY_TIMEOUT_S = 40.0
 _ASK_AGAIN_S = 0.4
 _POLL_S = 0.1
@@ -58,32 +60,34 @@ class FaultStand:
         """`min_speed` in m/s is what the car must do before a fault is injected."""
         self.image = camera_topic("camera/{camera}/image", camera.name)
         self._relayed = {
-            PLAN: PLAN, APPROVED: APPROVED, STATE: STATE, self.image: "camera/{camera}/image"
+            **{topic: topic for topic in (PLAN, APPROVED, COMMAND, STATE, OBJECTS)},
+            self.image: "camera/{camera}/image",
         }
         senders = {
-            "vla_inference": PLAN, "safety_monitor": APPROVED, "simulator": self.image,
+            "vla_inference": (PLAN,), TOGETHER: (PLAN,), "safety_monitor": (APPROVED,),
+            "controller_bridge": (COMMAND,), "simulator": (self.image, STATE, OBJECTS),
         }
-        remappings = {n: {topic: PREFIX + topic} for n, topic in senders.items()}
-        remappings["simulator"][STATE] = PREFIX + STATE
+        remappings = {n: {t: PREFIX + t for t in topics} for n, topics in senders.items()}
         self._options = replace(options, remappings=remappings)
         self._min_speed = min_speed
         self._show = show
-        self._rows = select(Set.SIM, composed=False)
+        self._rows = select(Set.SIM)
         self._children: dict[str, Child] = {}
         self._died_s: dict[str, float] = {}
 
     def __enter__(self) -> FaultStand:
         environment.prepare_own()
+        # What measures and injects shares Python's one lock with the relays: they go first.
+        sys.setswitchinterval(_SWITCH_S)
         self._options.check()
         self._options.log_folder.mkdir(parents=True, exist_ok=True)
         self.clock = MovableClock(self._options.log_folder)
         namespace = self._options.namespace
         self._context, self.node, self.executor = make_node(NAME, namespace)
         self._lifecycle = LifecycleClient(self.node, self.executor)
-        refuse_a_domain_in_use(self.node, self.executor, [r.name for r in self._rows], 4.0)
-        self.relays = FaultRelays(
-            self._relayed, (COMMAND, SAFETY, EVENT, TRUTH), namespace
-        )
+        names = [node for row in self._rows for node in row.nodes]
+        refuse_a_domain_in_use(self.node, self.executor, names, 4.0)
+        self.relays = FaultRelays(self._relayed, (SAFETY, EVENT, TRUTH), namespace)
         self._requests = self.relays.publisher(_REQUEST)
         return self
 
@@ -97,6 +101,13 @@ class FaultStand:
 
     # Processes.
 
+    def arrange(self, apart: bool) -> None:
+        """Have the doer's nodes run in one process or `apart`. Raises BringupError."""
+        rows = select(Set.SIM, composed=not apart)
+        if rows != self._rows or not self._children:
+            self._rows = rows
+            self.restart_all()
+
     def start(self) -> None:
         """Start and activate everything. Raises BringupError with one line."""
         for row in self._rows:
@@ -106,8 +117,9 @@ class FaultStand:
 
     def restart_all(self) -> None:
         """From nothing, as at the start; the road begins anew, too."""
-        self._end_all()
-        time.sleep(LEASE_S)
+        if self._children:
+            self._end_all()
+            time.sleep(LEASE_S)
         self.start()
 
     def process(self, node: str) -> Child:
@@ -192,7 +204,7 @@ class FaultStand:
         return 1.0 - float(truth.route_completion) if truth is not None else 1.0
 
     def _drives_well(self, speed: float) -> bool:
-        command, state = self.relays.logs[COMMAND].newest, self.relays.relays[STATE].log.newest
+        command, state = self._command(), self.relays.relays[STATE].log.newest
         if command is None or state is None or state.speed < speed:
             return False
         if command.source != CommandSource.PLAN or command.hazard_lights:
@@ -200,6 +212,9 @@ class FaultStand:
         safety = self._safety()
         nominal = safety is not None and safety.level == Level.NOMINAL
         return bool(nominal and safety.engagement == Engagement.ENABLED)
+
+    def _command(self) -> Any:
+        return self.relays.relays[COMMAND].log.newest
 
     def _safety(self) -> Any:
         return self.relays.logs[SAFETY].newest
@@ -209,7 +224,7 @@ class FaultStand:
         return bool(safety is not None and safety.engagement == Engagement.ENABLED)
 
     def _under_way(self) -> bool:
-        command = self.relays.logs[COMMAND].newest
+        command = self._command()
         driven = command is not None and command.source == CommandSource.PLAN
         return self._engaged() and driven
 
@@ -218,7 +233,7 @@ class FaultStand:
         return str(newest.alert_text) if newest is not None and newest.alert_text else "no alert"
 
     def _handed_back(self) -> bool:
-        command, safety = self.relays.logs[COMMAND].newest, self._safety()
+        command, safety = self._command(), self._safety()
         if safety is None or command is None:
             return False
         idle = safety.engagement in (Engagement.DISABLED, Engagement.PRE_ENABLED)

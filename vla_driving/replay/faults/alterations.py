@@ -13,9 +13,9 @@ from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import nanoseconds
 from vla_driving.contract.frames import Image
 from vla_driving.contract.plan import ApprovedPlan, Plan
-from vla_driving.contract.scene import ObjectClass, SceneObject
+from vla_driving.contract.scene import ObjectClass, ObjectList, SceneObject
 from vla_driving.contract.trajectory import Trajectory
-from vla_driving.contract.vehicle import VehicleState
+from vla_driving.contract.vehicle import ControlCommand, VehicleState
 from vla_driving.simulation.disturbances import CameraDisturbances
 from vla_driving.simulation.scenario import Disturbance
 
@@ -27,6 +27,8 @@ WRONG_SPEED = 4.0
 AHEAD_M = 12.0
 """Where a thing stands in the way of a plan that collides."""
 NUMBERS_BACK = 100
+OVERSIZE = 500
+UNKNOWN_ACTION = 200
 
 
 def _plan_of(plan: Plan, bend: Callable[[Trajectory], Trajectory]) -> Plan:
@@ -81,8 +83,19 @@ PLANS: Mapping[str, Callable[[Plan], Plan]] = {
     "checksum": _wrong_checksum,
     "collision": _collision,
     "numbers_back": lambda plan: signed(replace(plan, sequence=_turned_back(plan.sequence))),
+    "empty": lambda plan: signed(replace(plan, candidates=())),
+    "oversize": lambda plan: signed(replace(plan, candidates=plan.candidates[:1] * OVERSIZE)),
+    "unknown_action": signed,
 }
 """Every plan is spoilt on its own, so that whichever comes first is as bad."""
+
+
+def _unknown_action(message: Any) -> None:
+    message.lateral_action = UNKNOWN_ACTION
+
+
+PLAN_MESSAGES: Mapping[str, Callable[[Any], None]] = {"unknown_action": _unknown_action}
+"""What only a message can hold, and no plan of the contract: done to it last."""
 
 
 def _turned_back(sequence: int) -> int:
@@ -90,10 +103,9 @@ def _turned_back(sequence: int) -> int:
     return sequence if sequence % 2 else max(sequence - NUMBERS_BACK, 0)
 
 
-APPROVED_PLANS: Mapping[str, Callable[[ApprovedPlan], ApprovedPlan | None]] = {
-    "checksum": _wrong_checksum,
-    "lost": lambda plan: None,
-}
+APPROVED_PLANS: Mapping[str, Callable[[ApprovedPlan], ApprovedPlan]] = {"checksum": _wrong_checksum}
+OBJECT_LISTS: Mapping[str, Callable[[ObjectList], ObjectList]] = {"checksum": _wrong_checksum}
+COMMANDS: Mapping[str, Callable[[ControlCommand], ControlCommand]] = {"checksum": _wrong_checksum}
 
 
 class StateAlteration:
@@ -114,6 +126,10 @@ class StateAlteration:
                 return replace(state, checksum=state.checksum ^ 1)
             case "speed_wrong":
                 return signed(replace(state, speed=state.speed + WRONG_SPEED))
+            case "stands":
+                return signed(
+                    replace(state, speed=0.0, wheel_speed=0.0, standstill=True, acceleration=0.0)
+                )
             case "frozen":
                 if self._frozen is None:
                     self._frozen = state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -68,6 +68,7 @@ class Run:
     """One run; times in ms since the fault began, None where it never came to that.
 
     `standstill_m` is the distance from there to rest, None where the run was cut short.
+    `first_alarm` is what was told first, whether it was expected or not.
     """
 
     fault: str
@@ -77,6 +78,7 @@ class Run:
     stop_ms: float | None = None
     standstill_m: float | None = None
     problems: tuple[str, ...] = field(default=())
+    first_alarm: str = ""
 
 
 def first_stop(commands: Sequence[CommandSeen], after_ns: Nanoseconds) -> CommandSeen | None:
@@ -88,35 +90,30 @@ def first_stop(commands: Sequence[CommandSeen], after_ns: Nanoseconds) -> Comman
     return None
 
 
-def detection(case: FaultCase, evidence: Evidence, start_ns: Nanoseconds) -> EventSeen | None:
-    """First warning or worse after the start that bears one of the expected names."""
+def alarms(evidence: Evidence, start_ns: Nanoseconds) -> list[EventSeen]:
+    """Warnings or worse after the start, the faults of the vehicle's gateway among them."""
     words = [
         EventSeen(state.at_ns, fault, Severity.ERROR, fault)
         for state in evidence.states for fault in state.faults
     ]
-    alarms = (e for e in (*evidence.events, *words) if e.severity >= Severity.WARNING)
-    found = (e for e in alarms if e.at_ns >= start_ns and _expected(case, e.name))
-    return min(found, key=lambda e: e.at_ns, default=None)
-
-
-def others(case: FaultCase, evidence: Evidence, start_ns: Nanoseconds) -> Iterable[str]:
-    """Names of the alarms after the start that were not expected."""
-    return dict.fromkeys(
-        e.name for e in evidence.events
-        if e.at_ns >= start_ns and e.severity >= Severity.WARNING and not _expected(case, e.name)
+    found = (
+        e for e in (*evidence.events, *words)
+        if e.severity >= Severity.WARNING and e.at_ns >= start_ns
     )
+    return sorted(found, key=lambda e: e.at_ns)
 
 
 def measure(case: FaultCase, evidence: Evidence, injected: Injected, whole: bool) -> Run:
     """What a run showed. `whole`: it was not cut short, so the car must have come to rest."""
     start_ns = injected.started_ns
-    found = detection(case, evidence, start_ns)
+    told = alarms(evidence, start_ns)
+    found = next((alarm for alarm in told if _expected(case, alarm.name)), None)
     stop = first_stop(evidence.commands, start_ns)
     command_ns = _first_safe(case, evidence, injected, found, stop)
     rest_m = _distance_to_rest(evidence.states, start_ns) if whole else None
     problems = [*_unsound(evidence.commands, start_ns), *_followed(evidence.commands, injected)]
     if found is None and case.detected_as:
-        seen = ", ".join(others(case, evidence, start_ns)) or "nothing"
+        seen = ", ".join(dict.fromkeys(alarm.name for alarm in told)) or "nothing"
         problems.append(f"not detected as expected; seen: {seen}")
     problems += _reaction_problems(case, evidence, command_ns, stop, rest_m, start_ns, whole)
     return Run(
@@ -127,6 +124,7 @@ def measure(case: FaultCase, evidence: Evidence, injected: Injected, whole: bool
         stop_ms=_since(stop.at_ns if stop else None, start_ns),
         standstill_m=rest_m if case.needs_stop else None,
         problems=tuple(problems),
+        first_alarm=told[0].name if told else "",
     )
 
 

@@ -11,7 +11,7 @@ Made from `vla_driving/replay/faults/table.py` by `make docs`.
 `make faults` starts the real processes, simulator with rendering and event recorder included, and
 injects every fault of the table below, again and again, while the stack drives the simulated car at
 8 m/s or more. It writes `out/faults.json` and ends non-zero where one fault was not detected as
-expected, had another reaction, or was answered too late.
+expected, had another reaction, was answered too late, or has fewer runs than it should.
 
 ```
 vla-driving faults                                  # all, about 40 minutes
@@ -19,18 +19,36 @@ vla-driving faults --fault killed --runs 50         # those with the word in the
 vla-driving faults --quick                          # one run of each
 ```
 
+Each run is kept in `out/faults/runs.jsonl` when it is over: started again, the campaign goes on
+where it was, as long as sources, configuration and options are the same (`--anew` forgets what is
+kept). It shows the time that is left, ends by itself after `--minutes` at the latest, and leaves a
+fault out that cannot be set up.
+
+The doer runs in one process, as it does unless told otherwise; the faults of `camera_ingest` and
+`vla_inference` alone come at the end, with the two in a process each.
+
 ## How it is measured
 
-- **Where faults come in.** Plans, approved plans, vehicle states and images pass a relay that
-  hands the bytes on as they are until it is told to spoil them (`nodes/fault_relay.py`). What it
-  costs is printed at the end, and is part of every time. Nodes are killed, stopped and delayed by
-  signals; the clock of all processes jumps through a preloaded library, the machine's own stays.
+- **Where faults come in.** Plans, approved plans, commands, vehicle states, object lists and images
+  pass a relay that hands the bytes on as they are until it is told to spoil them
+  (`nodes/fault_relay.py`). What it costs is printed at the end, and is part of every time. Nodes
+  are killed, stopped and delayed by signals; the clock of all processes jumps through a preloaded
+  library, the machine's own stays.
 - **When a fault begins**: column *begins*. Never later than its first effect: a camera is lost from
   the moment after which no image passes, not from when the next one is due.
 - **Detection**: the first event of warning or worse that bears one of the expected names, or the
   gateway's fault in the vehicle state, at its arrival.
-- **First safe command**, at its arrival at `vla/control_command`, by reaction:
+- **First alarm**: the first event of warning or worse at all, where another check was faster.
+- **First safe command**, at its arrival from `controller_bridge`, by reaction:
 {safe}
+- **A bad plan is no reason to stop at once.** It is refused on arrival and never followed, which is
+  the safe command; the path approved before it was judged by every check, is looked at again in
+  every step against the newest objects, and ends 0.5 s after its frames were exposed
+  (`vla_inference.plan_validity`). Where the next plan is bad, too, the car begins to stop before
+  that path ends (`stop_ms`, some 0.25 s after the first bad plan, when the second or third was
+  refused); where it is good, the car has not braked for a picture that went wrong once. A plan that
+  shows something in the way is not refused but believed: the car stops at once, and for *plan
+  collides* that stop is the safe command.
 - **Distance to standstill**: from the beginning of the fault, by the car's own speed before
   anybody altered it; in the first runs of each fault, the others are cut short after the first
   safe command.

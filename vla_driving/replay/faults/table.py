@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-NODES = ("camera_ingest", "vla_inference", "safety_monitor", "controller_bridge")
+TOGETHER = "camera_to_plan"
+APART = ("camera_ingest", "vla_inference")
+"""The doer's nodes: one process unless told otherwise; their own rows run with them in two."""
+PROCESSES = (TOGETHER, *APART, "safety_monitor", "controller_bridge", "event_recorder")
+"""Each is killed, stopped and delayed."""
 
 
 class Figure(Enum):
@@ -61,7 +65,7 @@ class FaultCase:
     """One row. `action` and `target` are what the injector does; `limit_ms` binds the p99.
 
     `detected_as` are patterns (as of file names) of checks, faults or events, any of which counts.
-    `runs` are those of a full campaign. `standstill`: its full runs end at rest.
+    `runs` are those of a full campaign.
     """
 
     name: str
@@ -75,47 +79,55 @@ class FaultCase:
     figure: Figure | None = None
 
     @property
+    def apart(self) -> bool:
+        """Whether it needs camera_ingest and vla_inference in a process each."""
+        return self.target in APART
+
+    @property
     def needs_stop(self) -> bool:
         """Whether a run that is not cut short must end at rest."""
         return self.reaction in (Reaction.REFUSE, Reaction.STOP, Reaction.GATEWAY)
 
 
 _FRAMES_END = ("camera_ingest_alive", "camera_*", "frames_*")
+_PLANS_END = ("vla_inference_alive", "plan_*")
 _NOTICED = {
+    TOGETHER: (*_FRAMES_END, *_PLANS_END),
     "camera_ingest": _FRAMES_END,
-    "vla_inference": ("vla_inference_alive", "plan_*"),
+    "vla_inference": _PLANS_END,
     "safety_monitor": ("approved_plan_*",),
     "controller_bridge": ("command_timeout",),
+    "event_recorder": (),
 }
 _STATE = ("vehicle_state_*", "speed_sources", "ego_motion_unknown")
 
 
-def _node_rows() -> tuple[FaultCase, ...]:
-    rows = []
-    for node in NODES:
-        dead = node == "controller_bridge"
-        for action, words, runs in (("kill", "is killed", 8), ("stop", "is stopped", 8)):
-            rows.append(
-                FaultCase(
-                    f"{node} {words}", action, node, Start.SIGNAL, _NOTICED[node],
-                    Reaction.GATEWAY if dead else Reaction.STOP, Figure.DEAD_NODE.limit_ms,
-                    runs, Figure.DEAD_NODE,
-                )
-            )
-        rows.append(
-            FaultCase(
-                f"{node} pauses for 0.3 s", "pause", node, Start.SIGNAL,
-                (*_NOTICED[node], "clock"), Reaction.GATEWAY if dead else Reaction.STOP,
-                Figure.DEAD_NODE.limit_ms,
-            )
+def _process_rows() -> tuple[FaultCase, ...]:
+    return tuple(
+        _process_row(process, action, words)
+        for process in PROCESSES
+        for action, words in (
+            ("kill", "is killed"), ("stop", "is stopped"), ("pause", "pauses for 0.3 s")
         )
-    return tuple(rows)
+    )
+
+
+def _process_row(process: str, action: str, words: str) -> FaultCase:
+    name, noticed = f"{process} {words}", _NOTICED[process]
+    if not noticed:
+        return FaultCase(name, action, process, Start.SIGNAL, (), Reaction.NONE, 0.0)
+    pauses = action == "pause"
+    return FaultCase(
+        name, action, process, Start.SIGNAL, (*noticed, "clock") if pauses else noticed,
+        Reaction.GATEWAY if process == "controller_bridge" else Reaction.STOP,
+        Figure.DEAD_NODE.limit_ms, 3 if pauses else 5, Figure.DEAD_NODE,
+    )
 
 
 def _bad_plan(name: str, target: str, *detected_as: str) -> FaultCase:
     return FaultCase(
         name, "plan", target, Start.MESSAGE, detected_as or ("plan_*",), Reaction.REFUSE,
-        Figure.BAD_PLAN.limit_ms, 20, Figure.BAD_PLAN,
+        Figure.BAD_PLAN.limit_ms, 6, Figure.BAD_PLAN,
     )
 
 
@@ -130,21 +142,34 @@ def _state(name: str, target: str, limit_ms: float, start: Start = Start.MESSAGE
     return FaultCase(name, "state", target, start, _STATE, Reaction.STOP, limit_ms)
 
 
+def _objects(name: str, target: str, limit_ms: float, start: Start) -> FaultCase:
+    return FaultCase(
+        name, "objects", target, start, ("objects_*", "object_list_*"), Reaction.STOP, limit_ms
+    )
+
+
+def _commands(name: str, target: str, start: Start) -> FaultCase:
+    return FaultCase(
+        name, "command", target, start, ("command_timeout",), Reaction.GATEWAY,
+        Figure.DEAD_NODE.limit_ms,
+    )
+
+
 FAULTS: tuple[FaultCase, ...] = (
-    *_node_rows(),
-    FaultCase(
-        "event_recorder is killed", "kill", "event_recorder", Start.SIGNAL, (), Reaction.NONE, 0.0
-    ),
+    *_process_rows(),
     _bad_plan("plan not a number", "not_finite"),
     _bad_plan("plan stale", "stale"),
     _bad_plan("plan from the future", "future"),
     _bad_plan("plan jumps sideways", "sideways"),
     _bad_plan("plan teleports", "teleport"),
     _bad_plan("plan with a wrong checksum", "checksum"),
+    _bad_plan("plan without candidates", "empty"),
+    _bad_plan("plan with 500 candidates", "oversize"),
+    _bad_plan("plan with an unknown action", "unknown_action", "plan_*", "malformed_message"),
     FaultCase(
         "plan collides", "plan", "collision", Start.MESSAGE,
         ("collision_*", "time_to_collision", "stopping_distance"), Reaction.STOP,
-        Figure.BAD_PLAN.limit_ms, 20, Figure.BAD_PLAN,
+        Figure.BAD_PLAN.limit_ms, 6, Figure.BAD_PLAN,
     ),
     FaultCase(
         "plan numbers run back", "plan", "numbers_back", Start.MESSAGE, ("plan_order",),
@@ -176,6 +201,10 @@ FAULTS: tuple[FaultCase, ...] = (
     _state("vehicle state 0.4 s late", "late", 400.0, Start.ORDER),
     _state("vehicle state frozen, stamps fresh", "frozen", 600.0),
     _state("speed 4 m/s too high", "speed_wrong", 400.0),
+    _objects("object lists lost", "lost", 800.0, Start.ORDER),
+    _objects("object list with a wrong checksum", "checksum", 800.0, Start.MESSAGE),
+    _commands("commands lost", "lost", Start.ORDER),
+    _commands("command with a wrong checksum", "checksum", Start.MESSAGE),
     FaultCase(
         "second publisher of plans", "rogue", "vla/plan", Start.ACT,
         ("publishers", "plan_order"), Reaction.STOP, 1000.0,

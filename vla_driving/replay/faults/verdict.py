@@ -14,8 +14,11 @@ MAX_PROBLEMS = 5
 """Kept of each fault, most frequent first."""
 
 
-def row(case: FaultCase, runs: Sequence[Run], repeated: int) -> dict[str, Any]:
-    """Entry of one fault. `repeated`: runs that could not be set up and were done anew."""
+def row(case: FaultCase, runs: Sequence[Run], repeated: int, wanted: int) -> dict[str, Any]:
+    """Entry of one fault, which passes where none of the runs `wanted` is missing or failed.
+
+    `repeated`: runs that could not be set up and were done anew.
+    """
     commands = _known(r.command_ms for r in runs)
     detections = _known(r.detection_ms for r in runs)
     problems = Counter(p for r in runs for p in r.problems)
@@ -24,9 +27,11 @@ def row(case: FaultCase, runs: Sequence[Run], repeated: int) -> dict[str, Any]:
     return {
         "fault": case.name,
         "runs": len(runs),
+        "runs_wanted": wanted,
         "repeated": repeated,
         "detected_as": _names(r.detected_as for r in runs),
         "expected_as": list(case.detected_as),
+        "first_alarm": _names(r.first_alarm for r in runs),
         "reaction": case.reaction.value,
         "figure": case.figure.value if case.figure else None,
         "starts": case.start.value,
@@ -38,20 +43,23 @@ def row(case: FaultCase, runs: Sequence[Run], repeated: int) -> dict[str, Any]:
         "standstill_m": _rounded(max(_known(r.standstill_m for r in runs), default=None)),
         "standstill_runs": len(_known(r.standstill_m for r in runs)),
         "problems": [f"{n} x {p}" for p, n in problems.most_common(MAX_PROBLEMS)],
-        "pass": bool(runs) and not problems and not slow,
+        "pass": len(runs) >= wanted and not problems and not slow,
     }
 
 
-def figure_row(figure: Figure, cases: Iterable[FaultCase], runs: Sequence[Run]) -> dict[str, Any]:
+def figure_row(
+    figure: Figure, cases: Iterable[FaultCase], runs: Sequence[Run], wanted: int
+) -> dict[str, Any]:
     """Entry of one of the three figures, over all runs of its faults."""
     names = {c.name for c in cases if c.figure == figure}
     mine = [r for r in runs if r.fault in names]
     commands = _known(r.command_ms for r in mine)
     detections = _known(r.detection_ms for r in mine)
-    ok = bool(mine) and len(commands) == len(mine) and not any(r.problems for r in mine)
+    ok = len(commands) == len(mine) >= wanted > 0 and not any(r.problems for r in mine)
     return {
         "fault": f"figure: {figure.value}",
         "runs": len(mine),
+        "runs_wanted": wanted,
         "detected_as": _names(r.detected_as for r in mine),
         "reaction": "all of the figure's faults together",
         "figure": figure.value,
@@ -81,7 +89,7 @@ def table(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     return (
-        entry["fault"], str(entry["runs"]), entry["detected_as"][:44],
+        entry["fault"], f"{entry['runs']}/{entry['runs_wanted']}", entry["detected_as"][:44],
         _unit(entry["detection_ms_p99"], "ms"), _unit(entry["command_ms_p99"], "ms"),
         _unit(entry["command_ms_limit"], "ms"), _unit(entry["standstill_m"], "m"),
         "pass" if entry["pass"] else "FAIL " + "; ".join(entry.get("problems", ()))[:90],
