@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from drive import SETTINGS, START, VEHICLE, car, constant, plan_of
 
-from vla_driving.contract.plan import LateralAction
+from vla_driving.contract.plan import LateralAction, LongitudinalAction
 from vla_driving.contract.scene import table_of
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.safety.candidates import batch
@@ -46,6 +46,40 @@ def test_a_car_that_stands_is_not_too_near_to_one_that_crosses(
 ) -> None:
     given = candidates(constant(max(speed, 0.0)), speed, -2.8)
     assert speaks(world.CHECKS, "headway", given) == expected
+
+
+@pytest.mark.parametrize(
+    ("speed", "pull", "expected"),
+    [
+        (8.0, 0.0, True), (8.0, -0.9, True), (8.0, -1.05, False), (8.0, -3.0, False),
+        (2.5, -0.4, True), (2.5, -0.6, False), (1.9, 0.0, False), (1.9, 0.3, True),
+    ],
+)
+@pytest.mark.requirement("SR-05", "SR-25")
+def test_a_plan_that_slows_as_the_cap_would_is_not_slowed(
+    speed: float, pull: float, expected: bool
+) -> None:
+    """Somebody pulls out and the plan brakes: the proper response, to which a cap adds nothing.
+
+    The cap comes down by 1 m/s² and leaves a crawl of 2 m/s.
+    """
+    given = candidates(constant(speed, pull), speed, -5.0)
+    assert speaks(world.CHECKS, "headway", given) == expected
+
+
+@pytest.mark.requirement("SR-03", "SR-25")
+def test_who_says_stop_may_first_go_on_to_where_it_stops() -> None:
+    """Through a junction to a goal close behind it."""
+    pull = np.where(np.arange(POINTS) < 5, -1.0, np.where(np.arange(POINTS) < 34, 1.5, -1.9))
+    path = integrate(1.9, pull, np.zeros(POINTS))
+    assert path.speed[29] - path.speed[0] > SETTINGS.plan.max_action_speed
+    assert path.speed[-1] < 1.0
+    stop = candidates(path, 1.9, NOWHERE_M, longitudinal_action=LongitudinalAction.STOP)
+    assert not speaks(plan.CHECKS, "plan_action_speed", stop)
+    goes_on = candidates(
+        constant(5.0, -0.1), 5.0, NOWHERE_M, longitudinal_action=LongitudinalAction.STOP
+    )
+    assert speaks(plan.CHECKS, "plan_action_speed", goes_on)
 
 
 @pytest.mark.requirement("SR-25")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drive import SETTINGS, START, STATE, STEP, constant
+from drive import SETTINGS, START, STATE, STEP, VEHICLE, constant
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +32,7 @@ def drive(
     plan: ApprovedPlan, speed: float = 10.0, yaw_rate: float = 0.0, acceleration: float = 0.0,
     seconds: float = 2.0, forget_motion: bool = False,
 ) -> tuple[float, float]:
-    following, motion = Following(FOLLOWING), EgoMotion()
+    following, motion = Following(FOLLOWING, VEHICLE), EgoMotion()
     for k in range(round(seconds / 0.02)):
         state = replace(
             STATE, stamp_ns=START + k * STEP, speed=speed + acceleration * k * 0.02,
@@ -59,8 +59,38 @@ def test_another_curvature_is_seen() -> None:
 def test_braking_that_does_not_happen_is_seen() -> None:
     _, faster = drive(sent(acceleration=-3.0), 10.0)
     assert faster == pytest.approx(3.0, abs=0.1)
+    _, faster = drive(sent(acceleration=-3.0), 10.0, seconds=1.0)
+    built_up = 0.5 * 3.0**2 / VEHICLE.max_jerk
+    assert faster == pytest.approx(3.0 - built_up, abs=0.1)
     _, faster = drive(sent(), 10.0, acceleration=-3.0)
     assert faster == pytest.approx(-3.0, abs=0.1)
+
+
+@pytest.mark.parametrize("before", [-2.0, 0.0, 0.9, 2.0])
+@pytest.mark.parametrize("wanted", [-3.4, 0.0, 1.9])
+def test_a_sudden_change_of_mind_is_followed_with_the_jerk_of_the_envelope(
+    before: float, wanted: float
+) -> None:
+    """The bridge may not change the acceleration faster: that is no fault of the car."""
+    following, motion, speed = Following(FOLLOWING, VEHICLE), EgoMotion(), 10.0
+    for k in range(101):
+        most = VEHICLE.max_jerk * k * 0.02
+        acceleration = before + min(max(wanted - before, -most), most)
+        state = replace(STATE, stamp_ns=START + k * STEP, speed=speed, acceleration=acceleration)
+        motion.add(state)
+        following.add(state, sent(acceleration=wanted))
+        assert abs(following.deviation(motion)[1]) < 0.15
+        speed += acceleration * 0.02
+
+
+def test_a_measured_acceleration_that_no_car_has_excuses_nothing() -> None:
+    following, motion = Following(FOLLOWING, VEHICLE), EgoMotion()
+    for k in range(51):
+        state = replace(STATE, stamp_ns=START + k * STEP, speed=10.0 + 0.08 * k, acceleration=80.0)
+        motion.add(state)
+        following.add(state, sent())
+    gained = 4.0
+    assert following.deviation(motion)[1] > gained - 0.5 * 2.0**2 / VEHICLE.max_jerk - 0.1
 
 
 def test_slower_is_not_beside() -> None:
@@ -71,11 +101,11 @@ def test_slower_is_not_beside() -> None:
 def test_until_the_window_is_full_nothing_is_said() -> None:
     assert drive(sent(), 10.0, 0.3, seconds=0.8) == (0.0, 0.0)
     assert drive(sent(), 10.0, 0.3, forget_motion=True) == (0.0, 0.0)
-    assert Following(FOLLOWING).deviation(EgoMotion()) == (0.0, 0.0)
+    assert Following(FOLLOWING, VEHICLE).deviation(EgoMotion()) == (0.0, 0.0)
 
 
 def test_a_gap_starts_anew() -> None:
-    following, motion = Following(FOLLOWING), EgoMotion()
+    following, motion = Following(FOLLOWING, VEHICLE), EgoMotion()
     for at in (0.0, 0.02, 5.0, 5.02):
         state = replace(STATE, stamp_ns=START + nanoseconds(at), speed=10.0, yaw_rate=0.5)
         motion.add(state)

@@ -63,6 +63,41 @@ def test_a_bend_is_followed() -> None:
     assert found(LEFT, curvature=1 / radius)[0] > 0.5
 
 
+def circle(radius: float, left: float, kind: LaneLineKind) -> LaneLine:
+    """A line `left` m to the left of a left bend's path, up to three quarters of a right angle."""
+    angle = np.linspace(-0.3, 1.2, 60)
+    x, y = (radius - left) * np.sin(angle), radius - (radius - left) * np.cos(angle)
+    return LaneLine(kind, 0.9, x.astype(np.float32), y.astype(np.float32))
+
+
+def test_in_a_tight_bend_the_bumper_may_swing_over_the_edge_but_no_wheel() -> None:
+    """As out of a roundabout of one lane: ISO 17361 and UN R130 look at the wheels."""
+    radius = 8.0
+    outer = circle(radius, -1.3, LaneLineKind.ROAD_EDGE_RIGHT)
+    corner = math.hypot(radius + HALF, VEHICLE.wheelbase + VEHICLE.front_overhang) - radius
+    assert corner - 1.3 > WORLD.max_edge_departure
+    wheel = math.hypot(radius + HALF, VEHICLE.wheelbase) - radius
+    edge = found(outer, curvature=1 / radius, speed=4.0)[1]
+    assert edge == pytest.approx(max(0.0, wheel - 1.3), abs=0.02)
+
+
+@pytest.mark.parametrize("beyond_m", [0.1, 0.5])
+def test_distance_is_square_to_the_line(beyond_m: float) -> None:
+    """Along a road that leads off by 60 degrees, and the car with it."""
+    slope = math.tan(math.radians(60.0))
+    x = np.linspace(-5.0, 30.0, 20, dtype=np.float32)
+    away = (HALF - beyond_m) / math.cos(math.radians(60.0))
+    line = LaneLine(LaneLineKind.ROAD_EDGE_LEFT, 0.9, x, (slope * x + away).astype(np.float32))
+    straight = constant(8.0)
+    cos, sin = math.cos(math.radians(60.0)), math.sin(math.radians(60.0))
+    turned = replace(
+        straight, x=straight.x * cos, y=straight.x * sin,
+        heading=np.full(POINTS, math.radians(60.0), np.float32),
+    )
+    _, edge = departures(batch(START, (turned,)), (line,), 0.0, VEHICLE, WORLD)
+    assert edge[0] == pytest.approx(beyond_m, abs=1e-3)
+
+
 @pytest.mark.parametrize(
     "useless",
     [
@@ -104,24 +139,27 @@ def test_long_lines_and_long_lists_are_cut() -> None:
 
 
 def beyond(trajectory: Trajectory, line: LaneLine, now_s: float) -> float:
-    """Farthest that a corner gets beyond a line, one corner and one instant at a time."""
+    """Farthest that a wheel gets beyond a line, one wheel and one instant at a time."""
     left = line.kind in (LaneLineKind.LANE_LEFT, LaneLineKind.ROAD_EDGE_LEFT)
     side = 0.5 * VEHICLE.width * (1.0 if left else -1.0)
     first = min(max(int(now_s * 10.0), 0), POINTS - 1)
     farthest = 0.0
     for k in range(first, min(first + int(SETTINGS.world.lane_horizon * 10.0) + 1, POINTS), 2):
         cos, sin = math.cos(trajectory.heading[k]), math.sin(trajectory.heading[k])
-        for ahead in (0.0, VEHICLE.wheelbase + VEHICLE.front_overhang):
+        for ahead in (0.0, VEHICLE.wheelbase):
             x = float(trajectory.x[k]) + ahead * cos - side * sin
             y = float(trajectory.y[k]) + ahead * sin + side * cos
             if line.x[0] <= x <= line.x[-1]:
-                off = y - float(np.interp(x, line.x, line.y))
+                after = int(np.flatnonzero(line.x >= x)[0]) or 1
+                rise = float(line.y[after] - line.y[after - 1])
+                run = float(line.x[after] - line.x[after - 1])
+                off = (y - float(np.interp(x, line.x, line.y))) * math.cos(math.atan2(rise, run))
                 farthest = max(farthest, off if left else -off)
     return farthest
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_corner_counts_at_every_instant(seed: int) -> None:
+def test_every_wheel_counts_at_every_instant(seed: int) -> None:
     rng = np.random.default_rng(seed)
     paths = tuple(
         constant(float(rng.uniform(3.0, 15.0)), 0.0, float(rng.normal(0.0, 0.03)))

@@ -17,7 +17,7 @@ from vla_driving.contract.supervision import Level
 from vla_driving.contract.trajectory import HORIZON_S, PERIOD_S, Trajectory
 from vla_driving.safety.candidates import Batch, batch, of_values
 from vla_driving.safety.checks import CANDIDATE_CHECKS
-from vla_driving.safety.checks.table import Candidates, Limits
+from vla_driving.safety.checks.table import Candidates, Group, Limits
 from vla_driving.safety.judge import CandidateJudge, Outcome
 from vla_driving.safety.lanes import departures
 from vla_driving.safety.obstacles import (
@@ -178,6 +178,7 @@ class Approval:
         self.world = World(limits, motion)
         self.approved: Approved | None = None
         self.refused = False
+        self._way_is_blocked = False
         self._speed_limit = math.inf
         self._first: tuple[Outcome, ...] = ()
         self._live: dict[str, Outcome] = {}
@@ -190,7 +191,7 @@ class Approval:
         """Forget all, after a jump of the clock."""
         self.world.clear()
         self.approved = self._before = None
-        self.refused = False
+        self.refused = self._way_is_blocked = False
         self._first, self._live, self._now = (), {}, None
         self._unsafe_ns = self.unseen_m = self.unlisted_m = None
 
@@ -207,6 +208,7 @@ class Approval:
         proposed = batch(plan.stamp_ns, plan.candidates)
         chosen = self._best(plan, proposed, speed, now_ns)
         self.refused = chosen.level > Level.DEGRADED
+        self._way_is_blocked = _is_blocked(chosen.outcomes)
         self._first = chosen.of_first if self.refused else chosen.outcomes
         self._before = proposed.part(0, 1)
         if not self.refused:
@@ -243,7 +245,7 @@ class Approval:
         """What the approved plan asks for now: NOMINAL or DEGRADED while it may be followed.
 
         A foreseen collision counts once it has lasted `collision_confirm`, or at once where it asks
-        for an emergency stop.
+        for an emergency stop. Until then it asks for nothing, as every check that is not confirmed.
         """
         approved = self.approved
         min_left = self._limits.settings.plan.min_left
@@ -283,8 +285,12 @@ class Approval:
             self._unsafe_ns = now_ns
         confirm_s = self._limits.settings.world.collision_confirm
         if reaction < Level.EMERGENCY and age_s(self._unsafe_ns, now_ns) < confirm_s:
-            return max(Level.DEGRADED, level)
+            return level
         return reaction
+
+    def way_is_blocked(self) -> bool:
+        """Whether nothing is wrong with the newest plan but what is in its way."""
+        return self._way_is_blocked or (not self.refused and _is_blocked(self._live.values()))
 
     def failing(self) -> frozenset[str]:
         """Checks that the plan which is followed fails: when it was approved, and now."""
@@ -381,6 +387,12 @@ class Approval:
         inside = (new_x >= x[0]) & (new_x <= x[-1])
         off = np.where(inside, np.abs(new_y - old_y), 0.0).max(axis=1, initial=0.0)
         return np.where(np.isnan(new_y).any(axis=1), np.nan, off)
+
+
+def _is_blocked(outcomes: Iterable[Outcome]) -> bool:
+    """Whether something may not be followed, for reasons of the world around alone."""
+    groups = {o.check.group for o in outcomes if o.reaction > Level.DEGRADED}
+    return groups == {Group.WORLD}
 
 
 def _safe_speed(near: Approach, live: dict[str, Outcome]) -> float:

@@ -10,7 +10,7 @@ from vla_driving.contract.clock import SECOND, Nanoseconds, age_s
 from vla_driving.contract.motion import MAX_GAP_S, EgoMotion
 from vla_driving.contract.plan import ApprovedPlan
 from vla_driving.contract.trajectory import PERIOD_S, POINTS
-from vla_driving.contract.vehicle import VehicleState
+from vla_driving.contract.vehicle import VehicleParameters, VehicleState
 from vla_driving.safety.settings import FollowingSettings
 
 _MAX_ENTRIES = 1024
@@ -18,13 +18,17 @@ _MAX_ENTRIES = 1024
 
 @dataclass(frozen=True)
 class _Entry:
-    """Approved pose and speed summed up to an instant, and the measured speed then."""
+    """Approved pose and speed summed up to an instant, and the measured speed then.
+
+    `acceleration` is what could be reached by then of the approved one.
+    """
 
     stamp_ns: Nanoseconds
     x: float
     y: float
     yaw: float
     approved_speed: float
+    acceleration: float
     measured_speed: float
 
 
@@ -32,11 +36,14 @@ class Following:
     """Sums up what was approved while the stack drives.
 
     The approved curvature is driven over the measured distance, so that a car that is slower than
-    approved (capped, behind traffic) is not taken for one that leaves the path.
+    approved (capped, behind traffic) is not taken for one that leaves the path. A plan may ask for
+    another acceleration from one point to the next; the car is held against what the bridge's
+    envelope lets it have by then: it changes by `max_jerk` of the car.
     """
 
-    def __init__(self, settings: FollowingSettings) -> None:
+    def __init__(self, settings: FollowingSettings, vehicle: VehicleParameters) -> None:
         self._settings = settings
+        self._vehicle = vehicle
         self._entries: deque[_Entry] = deque(maxlen=_MAX_ENTRIES)
 
     def clear(self) -> None:
@@ -48,10 +55,14 @@ class Following:
         last = self._entries[-1] if self._entries else None
         if last is None or not 0.0 < age_s(last.stamp_ns, state.stamp_ns) <= MAX_GAP_S:
             self._entries.clear()
-            self._entries.append(_Entry(state.stamp_ns, 0.0, 0.0, 0.0, 0.0, state.speed))
+            self._entries.append(
+                _Entry(state.stamp_ns, 0.0, 0.0, 0.0, 0.0, self._own(state), state.speed)
+            )
             return
         seconds = age_s(last.stamp_ns, state.stamp_ns)
-        curvature, acceleration = _approved(sent, last.stamp_ns)
+        curvature, wanted = _approved(sent, last.stamp_ns)
+        most = self._vehicle.max_jerk * seconds
+        acceleration = last.acceleration + min(max(wanted - last.acceleration, -most), most)
         distance = 0.5 * (last.measured_speed + state.speed) * seconds
         turn = curvature * distance
         middle = last.yaw + 0.5 * turn
@@ -62,12 +73,18 @@ class Following:
                 last.y + distance * math.sin(middle),
                 last.yaw + turn,
                 last.approved_speed + acceleration * seconds,
+                acceleration,
                 state.speed,
             )
         )
         oldest_ns = state.stamp_ns - self._settings.window * SECOND
         while len(self._entries) > 2 and self._entries[1].stamp_ns <= oldest_ns:
             self._entries.popleft()
+
+    def _own(self, state: VehicleState) -> float:
+        """Measured acceleration, as far as the car may have it."""
+        car = self._vehicle
+        return min(max(state.acceleration, -car.emergency_deceleration), car.max_acceleration)
 
     def deviation(self, motion: EgoMotion) -> tuple[float, float]:
         """Sideways distance from the approved path in m, and speed above the approved in m/s.

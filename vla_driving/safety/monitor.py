@@ -44,6 +44,7 @@ _STOPPING = (Engagement.MINIMAL_RISK, Engagement.STOPPED)
 _IDLE = (Engagement.DISABLED, Engagement.PRE_ENABLED)
 _FOLLOWING = (Engagement.ENABLED, Engagement.SOFT_DISABLING)
 _ATTENTION = ("driver_eyes", "driver_hands")
+_RUNS_OUT = "plan_validity"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class SafetyMonitor:
         self._motion = EgoMotion()
         self._approval = Approval(self._limits, self._motion)
         self._judge = StateJudge(STATE_CHECKS, self._limits)
-        self._following = Following(settings.following)
+        self._following = Following(settings.following, vehicle)
         self._repetition = Repetition()
         self._cameras = cameras
         self._publishers: dict[str, int] = {}
@@ -124,8 +125,11 @@ class SafetyMonitor:
         state = self._intake.vehicle_state.newest
         follow = self._approval.follow(self._speed(now_ns), now_ns)
         outcomes = self._judge.outcomes(self._situation(state, now_ns))
+        waits = self._waits(follow, outcomes, now_ns)
         counting = [o for o in outcomes if o.counts]
-        level = max([follow, *(o.check.reaction for o in counting)])
+        if waits:
+            follow, outcomes = Level.DEGRADED, tuple(map(_bridged, outcomes))
+        level = max(follow, *(o.reaction for o in outcomes))
         wishes = self._wishes(level, counting, state, now_ns)
         events = self._refusals(now_ns)
         events += self._decide(driver, wishes, level, counting, state, now_ns)
@@ -135,9 +139,9 @@ class SafetyMonitor:
             self._target_speed(counting, now_ns), self._speed(now_ns),
             age_s(self._last_ns, now_ns) if self._last_ns is not None else 0.0,
         )
-        approved = self._output(driver, follow, state, now_ns)
+        approved = self._output(driver, follow, waits, state, now_ns)
         shown = (*outcomes, *self._approval.shown())
-        safety_state = self._report(shown, wishes, now_ns)
+        safety_state = self._report(shown, wishes, waits, now_ns)
         events += self._events.of_checks(shown, self._engagement.engagement in _IDLE, now_ns)
         self._last_ns = now_ns
         return MonitorOutputs(approved, safety_state, tuple(events[: report.MAX_EVENTS]))
@@ -255,6 +259,22 @@ class SafetyMonitor:
             self._settings.world.min_probability,
             plan.speed_cap if plan is not None else 0.0,
         )
+
+    def _waits(
+        self, follow: Level, outcomes: tuple[Outcome, ...], now_ns: Nanoseconds
+    ) -> bool:
+        """Whether the car stands and must go on standing, for what is in the way alone.
+
+        That is no stop of the monitor's: it drives on with the next plan that it approves.
+        """
+        state = self._intake.vehicle_state.fresh(now_ns)
+        if follow <= Level.DEGRADED or state is None:
+            return False
+        if self._engagement.engagement not in _FOLLOWING or not self._approval.way_is_blocked():
+            return False
+        others = (o.reaction for o in outcomes if o.check.name != _RUNS_OUT)
+        stands = abs(state.speed) < self._settings.reaction.standstill_speed
+        return stands and max(others) <= Level.DEGRADED
 
     def _wishes(
         self,
@@ -387,13 +407,19 @@ class SafetyMonitor:
     # -- what leaves -------------------------------------------------------------------------
 
     def _output(
-        self, driver: Driver, follow: Level, state: VehicleState | None, now_ns: Nanoseconds
+        self, driver: Driver, follow: Level, waits: bool, state: VehicleState | None,
+        now_ns: Nanoseconds,
     ) -> ApprovedPlan | None:
         if state is None:
             return None
         now, approved = self._engagement.engagement, self._approval.approved
         engaged = engagement.drives(now, driver)
-        if approved is not None and follow <= Level.DEGRADED and now not in _STOPPING:
+        if waits and now not in _STOPPING:
+            until_ns = now_ns + nanoseconds(self._settings.reaction.fallback_validity)
+            plan = self._message(
+                state.stamp_ns, until_ns, PlanSource.FALLBACK, engaged, manoeuvres.hold(), True
+            )
+        elif approved is not None and follow <= Level.DEGRADED and now not in _STOPPING:
             plan = self._message(
                 approved.plan.stamp_ns, approved.until_ns, PlanSource.MODEL, engaged,
                 approved.trajectory,
@@ -415,12 +441,13 @@ class SafetyMonitor:
         else:
             braking = self._fallback.brake(self._arbiter.manoeuvre, state, now_ns)
             trajectory = self._fallback.trajectory(braking, max(state.speed, 0.0))
+        hold = self._arbiter.manoeuvre == Manoeuvre.HOLD
         stamp_ns = self._fallback.stamp_ns
         until_ns = min(
             now_ns + nanoseconds(self._settings.reaction.fallback_validity),
             stamp_ns + nanoseconds(HORIZON_S),
         )
-        return self._message(stamp_ns, until_ns, PlanSource.FALLBACK, engaged, trajectory)
+        return self._message(stamp_ns, until_ns, PlanSource.FALLBACK, engaged, trajectory, hold)
 
     def _message(
         self,
@@ -429,6 +456,7 @@ class SafetyMonitor:
         source: PlanSource,
         engaged: bool,
         trajectory: Trajectory,
+        hold: bool = False,
     ) -> ApprovedPlan:
         newest, approved = self._intake.plan.newest, self._approval.approved
         self._sequence += 1
@@ -440,7 +468,7 @@ class SafetyMonitor:
             valid_until_ns=until_ns,
             source=source,
             engaged=engaged,
-            hold=self._arbiter.manoeuvre == Manoeuvre.HOLD,
+            hold=hold,
             hazard_lights=self._engagement.engagement in _STOPPING,
             speed_cap=self._cap.value,
             trajectory=trajectory,
@@ -465,13 +493,15 @@ class SafetyMonitor:
         return events
 
     def _report(
-        self, shown: tuple[Outcome, ...], wishes: Wishes, now_ns: Nanoseconds
+        self, shown: tuple[Outcome, ...], wishes: Wishes, waits: bool, now_ns: Nanoseconds
     ) -> SafetyState | None:
         now, level = self._engagement.engagement, self._arbiter.level
         ready = wishes.ready and (
             now in _IDLE or (now == Engagement.STOPPED and wishes.standstill)
         )
-        told = report.notice(now, level, self._cause.text, ready, self._attention(shown))
+        told = report.notice(
+            now, level, self._cause.text, ready, self._attention(shown), waits
+        )
         key = (now, level, self._arbiter.manoeuvre, ready, told.alert)
         if self._reported is not None:
             last_ns, last_key = self._reported
@@ -511,3 +541,10 @@ class SafetyMonitor:
             now_ns, Severity.CRITICAL, report.NODE, "monitor", "monitor", 1.0, 0.0, "failures", text
         )
         return MonitorOutputs(None, state, (event,) if first else ())
+
+
+def _bridged(outcome: Outcome) -> Outcome:
+    """That the plan approved last runs out asks for nothing while the car waits."""
+    if outcome.check.name != _RUNS_OUT or not outcome.counts:
+        return outcome
+    return outcome._replace(verdict=Verdict.WARN, counts=False)

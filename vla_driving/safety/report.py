@@ -68,10 +68,12 @@ def notice(
     cause: str,
     ready: bool,
     attention: Notice | None,
+    waits: bool = False,
 ) -> Notice:
     """The line for this step; `cause` is the line of the check behind the level, if any.
 
-    `attention` is what the driver is told of eyes and hands.
+    `attention` is what the driver is told of eyes and hands; `waits`: the car stands until what is
+    in its way is gone.
     """
     if engagement == Engagement.STOPPED:
         rest = "engage to drive on" if ready else "cannot engage yet"
@@ -88,7 +90,8 @@ def notice(
         return _SILENCE if ready else Notice(Alert.INFO, f"not ready: {cause}")
     told = attention or _SILENCE
     if level == Level.DEGRADED and told.alert < Alert.WARNING:
-        return Notice(Alert.WARNING, f"{cause}: {_ACTION[level]}" if cause else _ACTION[level])
+        action = "waiting" if waits else _ACTION[level]
+        return Notice(Alert.WARNING, f"{cause}: {action}" if cause else action)
     return told
 
 

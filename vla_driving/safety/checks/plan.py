@@ -172,8 +172,11 @@ def _action_speed(c: Candidates) -> FloatArray:
     action = c.plan.longitudinal_action
     if action == LongitudinalAction.ACCELERATE:
         return -change
-    if action in (LongitudinalAction.DECELERATE, LongitudinalAction.STOP):
+    if action == LongitudinalAction.DECELERATE:
         return change
+    if action == LongitudinalAction.STOP:
+        # By the end it stands; before, it may go on to where it stops.
+        return c.batch.speed[:, -1]
     if action == LongitudinalAction.WAIT:
         return c.batch.speed[:, _ACTION_AT]
     return np.zeros(len(c.batch))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from vla_driving.contract.events import Severity
 from vla_driving.contract.plan import LateralAction
 from vla_driving.contract.scene import MAX_TRAFFIC_CONTROLS, SignalState, TrafficControlKind
 from vla_driving.contract.supervision import Level, Verdict
-from vla_driving.contract.trajectory import TIMES_S
+from vla_driving.contract.trajectory import PERIOD_S, POINTS, TIMES_S
 from vla_driving.safety.checks.table import (
     CandidateCheck,
     Candidates,
@@ -21,9 +22,12 @@ from vla_driving.safety.checks.table import (
     Situation,
     StateCheck,
 )
+from vla_driving.safety.speed_cap import CREEP
 
 _SIGNAL_AT = 29
 """Index of the point at 3 s: a red light must be respected by then."""
+_SOON_S = 1.0
+"""Within it a plan that gives way must have begun to."""
 
 _ACROSS = (
     LateralAction.CHANGE_LEFT, LateralAction.CHANGE_RIGHT, LateralAction.TURN_LEFT,
@@ -53,8 +57,19 @@ def _stopping_distance(c: Candidates) -> FloatArray:
 def _headway(c: Candidates) -> FloatArray:
     slack = c.near.rss_slack.astype(np.float64)
     # A car that stands keeps no distance: who comes near it does so by himself.
-    moves = c.measured_speed > c.limits.settings.reaction.standstill_speed
-    return slack if moves else np.maximum(slack, 0.0)
+    stands = c.measured_speed <= c.limits.settings.reaction.standstill_speed
+    return np.where(stands | _gives_way(c), np.maximum(slack, 0.0), slack)
+
+
+def _gives_way(c: Candidates) -> npt.NDArray[np.bool_]:
+    """(C,): where the plan by itself slows as the cap would, which then adds nothing.
+
+    RSS asks of who is too near no more than the proper response: to brake.
+    """
+    at = min(max(round((c.now_s + _SOON_S) / PERIOD_S) - 1, 0), POINTS - 1)
+    capped = c.measured_speed - c.limits.settings.reaction.cap_deceleration * _SOON_S
+    gives: npt.NDArray[np.bool_] = c.batch.speed[:, at] <= max(capped, CREEP)
+    return gives
 
 
 def _lead_braking(c: Candidates) -> FloatArray:
