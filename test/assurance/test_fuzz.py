@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from vla_driving.assurance import fuzz
-from vla_driving.assurance.fuzzing import adversary
+from vla_driving.assurance.fuzzing import adversary, links
 from vla_driving.assurance.fuzzing.drive import Config, Drive, Result, attacked
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.plan import ApprovedPlan, PlanSource
+from vla_driving.contract.scene import ObjectClass, ObjectList, SceneObject
 from vla_driving.contract.trajectory import POINTS, integrate
 from vla_driving.contract.vehicle import CommandSource, ControlCommand
 from vla_driving.control.envelope import Envelope
@@ -73,6 +74,53 @@ def test_each_adversary_changes_something(begun: Drive, name: str) -> None:
                 assert adversary.STATES[name](rng, state) is not state
 
 
+@pytest.mark.parametrize("name", links.LISTS)
+def test_each_adversary_of_the_sensor_changes_something(begun: Drive, name: str) -> None:
+    good, path = listed(begun, 30.0), begun._sound_plan().candidates[0]
+    for seed in range(5):
+        assert links.LISTS[name](np.random.default_rng(seed), good, path) is not good
+
+
+@pytest.mark.parametrize("name", links.LINKS)
+def test_each_adversary_of_the_link_changes_something(begun: Drive, name: str) -> None:
+    with np.errstate(all="ignore"):
+        for seed in range(2, 7):
+            rng = np.random.default_rng(seed)
+            assert links.LINKS[name](rng, begun.sent) is not begun.sent[-1]
+
+
+def listed(begun: Drive, x: float, y: float = 0.0) -> ObjectList:
+    item = SceneObject(ObjectClass.CAR, 0.9, x, y, 0.0, 0.0, 0.0, 4.5, 1.8, 1.5)
+    return signed(ObjectList(begun.now_ns, 10**6, "radar", (item,)))
+
+
+@pytest.mark.parametrize("y", [0.0, 30.0])
+def test_the_oracle_finds_a_plan_over_what_the_sensor_sees(begun: Drive, y: float) -> None:
+    path = integrate(8.0, np.zeros(POINTS), np.zeros(POINTS))
+    plan = signed(replace(begun._sound_plan(), candidates=(path,)))
+    oracle = replace(begun.oracle, plan_sequence=None)
+    oracle.seen([None, listed(begun, 20.0, y)])
+    approved = signed(ApprovedPlan(
+        plan.stamp_ns, 1, plan.sequence, plan.stamp_ns, plan.stamp_ns + 10**8, PlanSource.MODEL,
+        True, False, False, 10.0, path,
+    ))
+    found = oracle.approved(approved, [plan], None, begun.now_ns)
+    assert any("drives over" in line for line in found) == (y == 0.0)
+
+
+def test_the_oracle_finds_a_plan_that_is_followed_and_none_vouches_for(begun: Drive) -> None:
+    after = begun.sent[-1].valid_until_ns
+    command = signed(GOOD)
+    oracle = replace(begun.oracle, last=None)
+    assert oracle.command(command, False, False, after) == []
+    assert oracle.command(command, False, False, after, publishers=2) == [
+        "a plan is followed though two speak on its topic"
+    ]
+    oracle.arrived(replace(begun.sent[-1], valid_until_ns=after + 1), False)
+    assert any("none that was signed" in line
+               for line in oracle.command(command, False, False, after + 1))
+
+
 GOOD = ControlCommand(
     stamp_ns=0, sequence=0, plan_sequence=0, frame_stamp_ns=0, source=CommandSource.PLAN,
     engaged=True, steering_angle=0.0, steering_rate=0.0, acceleration=0.0, jerk=0.0,
@@ -100,14 +148,14 @@ FASTER = 10_000_000
 def test_the_oracle_finds_a_command_that_is_wrong(
     begun: Drive, changes: dict[str, object], wrong: str
 ) -> None:
-    oracle = replace(begun.oracle, last=(0, signed(GOOD)), in_force=None)
+    oracle = replace(begun.oracle, last=(0, signed(GOOD)))
     assert replace(oracle).command(signed(GOOD), False, False, FASTER) == []
     changed = signed(replace(GOOD, **changes))  # type: ignore[arg-type]
     assert any(wrong in line for line in oracle.command(changed, False, False, FASTER))
 
 
 def test_the_oracle_finds_an_override_that_is_ignored(begun: Drive) -> None:
-    oracle = replace(begun.oracle, last=(0, signed(GOOD)), in_force=None)
+    oracle = replace(begun.oracle, last=(0, signed(GOOD)))
     assert oracle.command(signed(GOOD), True, False, FASTER) == [
         "engaged though the driver steers or brakes"
     ]

@@ -5,9 +5,10 @@ The tests of safety/ and control/ find it if one of them fails. The score is the
 survivor is listed with its change, and with the reason where it is known to do the same as the
 original (test/safety/equivalent_mutants.toml).
 
-What is known of each mutant is kept in out/mutation/: with sources and tests unchanged a run goes
-on where the one before ended; after a change every mutant is tried again, by the test that found it
-first.
+What is known of each mutant is kept in out/mutation/, and a run goes on where the one before ended.
+One that was found counts as found while sources, that test and its helpers are unchanged; any other
+is tried again, by the test that found it last time first. Files take turns by their share of all
+mutants and mutants of a file come in random order, so a run that ends early has judged a sample.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ import pytest
 
 from vla_driving import paths
 from vla_driving.assurance.mutants import Mutant, mutants_of
-from vla_driving.assurance.mutation_judge import FOUND, Calls, Judge, Verdict
+from vla_driving.assurance.mutation_judge import FOUND, QUICKLY, Calls, Judge, Verdict
 from vla_driving.assurance.sources import source_hash
 
 RESULT = Path("out/safety/mutation.json")
@@ -64,39 +66,60 @@ def generated(root: Path, path: str) -> list[Mutant]:
     return made
 
 
-def fingerprint(root: Path) -> str:
-    """Changes with whatever a verdict depends on: the sources and the tests."""
-    digest = hashlib.sha256(source_hash(root).encode())
-    for folder in TESTS:
-        for path in sorted((root / folder).rglob("*.py")):
-            name = path.relative_to(root).as_posix()
-            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+@dataclass(frozen=True)
+class Prints:
+    """What verdicts depend on: the sources, the helpers of tests, each file of tests."""
+
+    sources: str
+    helpers: str
+    files: dict[str, str]
+
+    @classmethod
+    def of(cls, root: Path) -> Prints:
+        """Of the tree as it is."""
+        helpers, files = hashlib.sha256(), {}
+        for path in sorted(path for folder in TESTS for path in (root / folder).rglob("*.py")):
+            name, text = path.relative_to(root).as_posix(), path.read_bytes()
+            if path.name.startswith("test_"):
+                files[name] = hashlib.sha256(text).hexdigest()
+            else:
+                helpers.update(name.encode() + b"\0" + text + b"\0")
+        return cls(source_hash(root), helpers.hexdigest(), files)
+
+    def print_of(self, test: str) -> str:
+        """Of one test by its id; of all of them for anything else."""
+        files = self.files.get(test.split("::")[0]) or json.dumps(self.files)
+        return hashlib.sha256(f"{self.sources}{self.helpers}{files}".encode()).hexdigest()[:16]
 
 
 @dataclass
 class Memory:
-    """Verdicts of this and of earlier runs, by the mutant's key: fingerprint, result, by.
+    """Verdicts of this and of earlier runs, by the mutant's key: print, result, by.
 
-    `calls` are the functions that each test calls, of these very sources and tests.
+    `calls` are the functions that each test calls, of these very sources and this very test.
     """
 
     path: Path
-    now: str
+    prints: Prints
     rows: dict[str, list[str]]
     calls: Calls
 
     @classmethod
-    def read(cls, path: Path, now: str) -> Memory:
+    def read(cls, path: Path, prints: Prints) -> Memory:
         """What is kept, or nothing."""
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        calls = kept.get("calls", {}) if kept.get("now") == now else {}
-        return cls(path, now, kept.get("rows", {}), calls)
+        calls = {
+            test: (seconds, called)
+            for test, (mark, seconds, called) in kept.get("tests", {}).items()
+            if mark == prints.print_of(test)
+        }
+        return cls(path, prints, kept.get("rows", {}), calls)
 
     def verdict(self, mutant: Mutant) -> Verdict | None:
         """Of these very sources and tests."""
-        row = self.rows.get(mutant.key)
-        return Verdict(mutant, row[1], row[2]) if row and row[0] == self.now else None
+        mark, result, by = self.rows.get(mutant.key, ("", "", ""))
+        fits = mark == self.prints.print_of(by if result == FOUND else "")
+        return Verdict(mutant, result, by) if fits else None
 
     def killer(self, mutant: Mutant) -> str:
         """The test that found it last time, whatever has changed since."""
@@ -104,14 +127,18 @@ class Memory:
 
     def keep(self, verdict: Verdict) -> None:
         """Note a verdict."""
-        self.rows[verdict.mutant.key] = [self.now, verdict.result, verdict.by]
+        mark = self.prints.print_of(verdict.by if verdict.result == FOUND else "")
+        self.rows[verdict.mutant.key] = [mark, verdict.result, verdict.by]
 
     def write(self) -> None:
         """To the disk, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
-        kept = {"now": self.now, "calls": self.calls, "rows": self.rows}
-        part.write_text(json.dumps(kept), encoding="utf-8")
+        tests = {
+            test: (self.prints.print_of(test), seconds, called)
+            for test, (seconds, called) in self.calls.items()
+        }
+        part.write_text(json.dumps({"tests": tests, "rows": self.rows}), encoding="utf-8")
         part.replace(self.path)
 
 
@@ -174,46 +201,52 @@ def _share(part: int, whole: int) -> float:
     return int(1e4 * part / whole) / 1e4 if whole else 0.0
 
 
-def _chosen(everything: list[Mutant], options: argparse.Namespace) -> list[Mutant]:
-    chosen = [m for m in everything if fnmatch(m.path, f"*{options.only}*")]
-    if options.sample and options.sample < len(chosen):
-        chosen = random.Random(options.seed).sample(chosen, options.sample)
-    return chosen
+def in_turn(by_file: Sequence[Sequence[Mutant]], seed: int) -> list[Mutant]:
+    """Each file's mutants in random order, files by turns: any beginning is a stratified sample."""
+    rng = random.Random(seed)
+    placed = []
+    for made in by_file:
+        shuffled = rng.sample(made, len(made))
+        placed += [((k + rng.random()) / len(made), m.key, m) for k, m in enumerate(shuffled)]
+    return [mutant for _, _, mutant in sorted(placed, key=lambda row: row[:2])]
 
 
 def _try(
     mutants: Iterable[Mutant], memory: Memory, options: argparse.Namespace
-) -> tuple[list[Verdict], list[str]]:
-    """Verdicts, and the tests that fail without any mutant."""
-    verdicts, left = [], []
+) -> tuple[dict[str, Verdict], list[str]]:
+    """Verdicts by the mutant's key, and the tests that fail without any mutant."""
+    verdicts, left = {}, []
     for mutant in mutants:
         known = memory.verdict(mutant)
         if known is None or (options.survivors and known.result != FOUND):
             left.append(mutant)
         else:
-            verdicts.append(known)
+            verdicts[mutant.key] = known
     print(f"{len(verdicts)} verdicts hold still, {len(left)} mutants to try", flush=True)
     began = told = time.monotonic()
 
     def tell(verdict: Verdict) -> None:
         nonlocal told
-        verdicts.append(verdict)
+        verdicts[verdict.mutant.key] = verdict
         memory.keep(verdict)
         if verdict.result != FOUND:
             print(f"{verdict.result}: {verdict.mutant.name}\n{verdict.mutant.diff}", flush=True)
         if time.monotonic() - told > 10.0:
             told = time.monotonic()
             memory.write()
-            found = sum(v.result == FOUND for v in verdicts)
+            found = sum(v.result == FOUND for v in verdicts.values())
             print(
                 f"{told - began:.0f} s: {len(verdicts)} judged, {found} found "
                 f"({found / len(verdicts):.1%})", flush=True,
             )
 
+    def show(line: str) -> None:
+        print(line, flush=True)
+        memory.write()
+
     judge = Judge(
-        left, frozenset(files(Path.cwd())), memory.calls, memory.killer, tell,
-        lambda line: print(line, flush=True), options.jobs, began + 60.0 * options.minutes,
-        options.budget,
+        left, frozenset(files(Path.cwd())), memory.calls, memory.killer, tell, show, options.jobs,
+        began + 60.0 * options.minutes, options.budget,
     )
     if left:
         _pytest(judge)
@@ -222,38 +255,44 @@ def _try(
 
 
 def _pytest(judge: Judge) -> None:
-    arguments = ["-qq", "-s", "-p", "no:cacheprovider", "-o", "timeout=0", "-W", "ignore"]
-    pytest.main([*arguments, *TESTS], plugins=[judge])
+    pytest.main([*QUICKLY, *TESTS], plugins=[judge])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; 0 where the score reaches 95 % and every survivor has its reason."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sample", type=int, default=0, help="so many at random; 0 for all")
-    parser.add_argument("--seed", type=int, default=1, help="of the sample")
-    parser.add_argument("--only", default="", help="files whose path holds this; writes no result")
+    parser.add_argument("--sample", type=int, default=0, help="so many; 0 for all")
+    parser.add_argument("--seed", type=int, default=1, help="of the order")
+    parser.add_argument("--only", default="", help="parts of paths, as a,b; writes no result")
     parser.add_argument("--survivors", action="store_true", help="try what survived again")
     parser.add_argument("--minutes", type=float, default=180.0, help="no new mutant after them")
     parser.add_argument(
-        "--budget", type=float, default=15.0, help="seconds of tests a mutant; quickest tests first"
+        "--budget", type=float, default=6.0, help="seconds of tests a mutant; quickest tests first"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     root = paths.share()
     os.chdir(root)
-    now, sources = fingerprint(root), source_hash(root)
+    # Compiled kernels could not be changed: their Python is judged.
+    os.environ["NUMBA_DISABLE_JIT"] = "1"
+    prints = Prints.of(root)
     with ProcessPoolExecutor(options.jobs) as pool:
         names = files(root)
-        by_file = sorted(pool.map(generated, [root] * len(names), names), key=len)
-    everything = [mutant for made in by_file for mutant in made]
-    wanted = _chosen(everything, options)
+        everything = in_turn([m for m in pool.map(generated, [root] * len(names), names) if m],
+                             options.seed)
+    only = [f"*{name}*" for name in options.only.split(",")]
+    wanted = [m for m in everything if any(fnmatch(m.path, name) for name in only)]
+    wanted = wanted[: options.sample or None]
     print(f"{len(everything)} mutants of {len(names)} files, {len(wanted)} wanted", flush=True)
-    memory = Memory.read(root / KEPT / "verdicts.json", now)
-    verdicts, broken = _try(wanted, memory, options)
+    memory = Memory.read(root / KEPT / "verdicts.json", prints)
+    known, broken = _try(wanted, memory, options)
     if broken:
         print(f"these fail without any mutant, make them pass first: {', '.join(broken)}")
         return 2
-    result = {"source_hash": sources, **report(verdicts, len(everything), reasons(root))}
+    # What was judged beyond the first gap belongs to no sample.
+    judged = takewhile(lambda mutant: mutant.key in known, wanted)
+    verdicts = [known[mutant.key] for mutant in judged]
+    result = {"source_hash": prints.sources, **report(verdicts, len(everything), reasons(root))}
     for path, row in result["modules"].items():
         print(f"{row['score']:7.1%}  {row['killed']:4d} of {row['mutants']:4d}  {path}")
     unexplained = [row["mutant"] for row in result["survivors"] if not row["reason"]]

@@ -1,10 +1,11 @@
 """Which mutants the tests find: pytest collects once, each mutant is tried in a process of its own.
 
 First every test runs on the sources as they are and its calls are followed, so that a mutant is
-tried by the tests that call its function alone, the one that found it last time first, then the
-quickest. A process is forked with everything loaded, takes the mutant's code and stops at the first
-test that fails. A function that no test calls has done its work while its module was imported, as
-those that make rows of a table do: there the process imports everything anew.
+tried by the tests that call its function alone: the one that found it last time first, then those
+that found others of the function, then the quickest, tests by turns. A process is forked with
+everything loaded, takes the mutant's code and stops at the first test that fails. A function that
+no test calls has done its work while its module was imported, as those that make rows of a table
+do: there the process imports everything anew.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import resource
 import signal
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -30,14 +33,22 @@ from vla_driving.assurance.mutants import Mutant, import_with, install, original
 
 _EXAMPLES = 20
 """Examples of a hypothesis test, always the same ones."""
-_SPARE_CPU_S = 3.0
+_SPARE_CPU_S = 2.0
 _TIMES_SLOWER = 10.0
-"""A mutant that takes this many times the tests' own time, and a little, never ends: found."""
+"""A mutant that takes this many times a test's own time, and a little, never ends: found."""
 _SPARE_MEMORY = 4 << 30
+_START_S = 2e-3
+"""What a test costs however short it is."""
 _ANEW = ("vla_driving.safety", "vla_driving.control", "vla_driving.reference", "test")
 """Modules that are imported anew with a mutant of what is done at import, and tests' helpers."""
 _OF_TABLES = "test/safety/test_reference.py"
 """Tests that hold against the tables all that they say."""
+
+QUICKLY = (
+    "-qq", "-s", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-o", "timeout=0",
+    "-W", "ignore",
+)
+"""Options of pytest: only whether a test fails is of interest, not why."""
 
 FOUND, SURVIVED = "killed", "survived"
 PROFILE = hypothesis.settings(
@@ -86,6 +97,7 @@ class Judge:
     ends_at: float
     budget_s: float
     broken: list[str] = field(default_factory=list)
+    _finds: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Let hypothesis try few examples, the same for every mutant."""
@@ -124,7 +136,7 @@ class Judge:
         ]
 
     def _judge(self, tests: list[_Test]) -> None:
-        tests = sorted(tests, key=lambda test: test.seconds)
+        tests = _by_turns(tests)
         by_call: dict[str, list[_Test]] = {}
         for test in tests:
             for call in test.calls:
@@ -175,14 +187,20 @@ class Judge:
         )
 
     def _order(self, mutant: Mutant, fitting: list[_Test]) -> list[_Test]:
-        last = self.killer(mutant)
-        order, spent = [test for test in fitting if test.item.nodeid == last], 0.0
-        for test in fitting:
+        last, finds = self.killer(mutant), self._finds[f"{mutant.path}:{mutant.function}"]
+        first = sorted(
+            (test for test in fitting if test.item.nodeid in finds or test.item.nodeid == last),
+            key=lambda test: (
+                test.item.nodeid != last, -finds[test.item.nodeid] / (test.seconds + _START_S)
+            ),
+        )
+        order: list[_Test] = []
+        spent, known = 0.0, {test.item.nodeid for test in first}
+        for test in chain(first, (t for t in fitting if t.item.nodeid not in known)):
             spent += test.seconds
             if spent > self.budget_s and order:
                 break
-            if test.item.nodeid != last:
-                order.append(test)
+            order.append(test)
         return order
 
     def _wait(self, running: dict[int, tuple[Mutant, int]]) -> None:
@@ -196,7 +214,20 @@ class Judge:
             self.tell(Verdict(mutant, FOUND, f"never ends (signal {os.WTERMSIG(status)})"))
         else:
             code = os.WEXITSTATUS(status)
+            if code and "::" in by:
+                self._finds[f"{mutant.path}:{mutant.function}"][by] += 1
             self.tell(Verdict(mutant, SURVIVED if code == 0 else FOUND, by))
+
+
+def _by_turns(tests: Sequence[_Test]) -> list[_Test]:
+    """Quick ones first, and of each test its first parameters before the others of any test."""
+    spent: dict[str, float] = defaultdict(float)
+    placed = []
+    for test in sorted(tests, key=lambda test: test.seconds):
+        name = test.item.nodeid.split("[")[0]
+        spent[name] += test.seconds + _START_S
+        placed.append((spent[name], test))
+    return [test for _, test in sorted(placed, key=lambda row: row[0])]
 
 
 def _calm(items: Sequence[pytest.Item]) -> None:
@@ -247,7 +278,7 @@ def _try(mutant: Mutant, tests: Sequence[_Test], at_import: bool) -> tuple[int, 
     code = 1
     try:
         os.close(reader)
-        _bound(_TIMES_SLOWER * sum(test.seconds for test in tests) + _SPARE_CPU_S)
+        _bound()
         found = _anew(mutant, tests) if at_import else _here(mutant, tests)
         os.write(writer, found.encode())
         code = 1 if found else 0
@@ -260,10 +291,15 @@ def _try(mutant: Mutant, tests: Sequence[_Test], at_import: bool) -> tuple[int, 
 
 def _here(mutant: Mutant, tests: Sequence[_Test]) -> str:
     install(mutant)
-    return next((test.item.nodeid for test in tests if _fails(test.item)), "")
+    for test in tests:
+        _end_after(test.seconds)
+        if _fails(test.item):
+            return test.item.nodeid
+    return ""
 
 
 def _anew(mutant: Mutant, tests: Sequence[_Test]) -> str:
+    _end_after(sum(test.seconds for test in tests) + _SPARE_CPU_S)
     import_with(mutant, Path.cwd())
     helpers = {path.stem for path in Path("test").rglob("*.py")}
     for name in list(sys.modules):
@@ -271,10 +307,7 @@ def _anew(mutant: Mutant, tests: Sequence[_Test]) -> str:
             del sys.modules[name]
     noted = _First()
     chosen = [test.item.nodeid for test in tests]
-    code = pytest.main(
-        ["-x", "-qq", "-p", "no:cacheprovider", "-o", "timeout=0", "-W", "ignore", *chosen],
-        plugins=[noted],
-    )
+    code = pytest.main(["-x", *QUICKLY, *chosen], plugins=[noted])
     return noted.failed or ("" if code == pytest.ExitCode.OK else f"pytest ended with {code}")
 
 
@@ -294,14 +327,17 @@ class _First:
         _calm(items)
 
 
-def _bound(cpu_s: float) -> None:
-    """End this process by a signal after so much time on a core; no endless memory either."""
+def _end_after(seconds: float) -> None:
+    """End this process by a signal where it takes far longer on a core from now on."""
+    signal.setitimer(signal.ITIMER_PROF, _TIMES_SLOWER * seconds + _SPARE_CPU_S)
+
+
+def _bound() -> None:
+    """No endless memory and no output; a signal ends what never ends."""
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_PROF, cpu_s)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     used = pages * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + _SPARE_MEMORY, resource.RLIM_INFINITY))
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
-

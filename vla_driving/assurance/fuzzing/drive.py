@@ -1,14 +1,16 @@
 """A short drive through the real monitor and the real bridge with an adversary on the wires.
 
-The car obeys the bridge, a sound model plans for it, and every step some of its plans and states
-are replaced. Which ones, and by what, follows from the seed, the number of the drive, the step and
-the place alone; so a drive can be repeated with some of the attacks left out.
+The car obeys the bridge, a sound model plans for it, and every step some of its plans and states,
+of the sensor's lists and of the approved plans on their way to the bridge are replaced. Which ones,
+and by what, follows from the seed, the number of the drive, the step and the place alone; so a
+drive can be repeated with some of the attacks left out.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,13 +18,14 @@ import numpy as np
 
 from vla_driving import paths
 from vla_driving.assurance.fuzzing.adversary import PLANS, STATES
+from vla_driving.assurance.fuzzing.links import LINKS, LISTS, SECOND_PUBLISHER
 from vla_driving.assurance.fuzzing.oracle import Oracle
 from vla_driving.contract.checksum import checksum_of, signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
 from vla_driving.contract.frames import CameraHealth, CameraReport, FrameStatus
 from vla_driving.contract.plan import ApprovedPlan, LateralAction, LongitudinalAction, Plan
 from vla_driving.contract.rates import Rates
-from vla_driving.contract.scene import ObjectList
+from vla_driving.contract.scene import ObjectClass, ObjectList, SceneObject
 from vla_driving.contract.settings import from_mapping, read_yaml
 from vla_driving.contract.supervision import Engagement
 from vla_driving.contract.trajectory import POINTS, integrate
@@ -50,7 +53,10 @@ BEGINNINGS = ((0.0, 0.0), (3.0, 0.05), (8.0, 0.0), (8.0, -0.02), (14.0, 0.0), (1
 """Speed in m/s and curvature in 1/m at which drives begin."""
 
 Attack = tuple[int, str, int]
-"""Step, "plan", "state" or "clock", and the place within the step."""
+"""Step; "plan", "state", "list", "link" or "clock"; the place within the step."""
+
+Link = Callable[[int], tuple[ApprovedPlan | None, int]]
+"""What comes to the bridge in the first or second half of a step, and from how many publishers."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,8 @@ class Drive:
         self.angle = math.atan(config.vehicle.wheelbase * curvature)
         self.acceleration = 0.0
         self.given: list[Plan] = []
-        self.sent: ApprovedPlan | None = None
+        self.sent: list[ApprovedPlan] = []
+        self.arrived: ApprovedPlan | None = None
         self.state: VehicleState | None = None
         self.honest = True
         self.command_engaged = False
@@ -149,34 +156,48 @@ class Drive:
 
     # -- one step ----------------------------------------------------------------------------
 
-    def step(self, states: list[Any], plans: list[Any]) -> list[str]:
+    def step(
+        self, states: list[Any], plans: list[Any], lists: list[Any] | None = None,
+        link: Link | None = None,
+    ) -> list[str]:
         """Everything once: what arrived in, what is wrong with what leaves out."""
         self.given += [plan for plan in plans if isinstance(plan, Plan)]
         del self.given[:-200]
+        lists = self._sound_lists() if lists is None else lists
         inputs = MonitorInputs(
-            vehicle_states=tuple(states), plans=tuple(plans), **self._others(),
+            vehicle_states=tuple(states), plans=tuple(plans), objects=tuple(lists),
+            **self._others(),
         )
         out = self.monitor.step(inputs, self.now_ns)
         asked = any(getattr(s, "engage_button", False) for s in states)
         wrong = self.oracle.reported(out.safety_state, asked)
+        self.oracle.seen(lists)
         wrong += self.oracle.approved(
             out.approved, self._readable(), self.speed if self.honest else None, self.now_ns
         )
-        self.sent = out.approved or self.sent
+        if out.approved is not None:
+            self.sent = [*self.sent[-99:], out.approved]
         # The bridge takes the newest of each of its steps; what is no state, no node hands on.
         typed = [state for state in states if isinstance(state, VehicleState)]
         halves = typed[: len(typed) // 2], typed[len(typed) // 2 :]
-        self.state = halves[0][-1] if halves[0] else self.state
-        wrong += self._half()
-        self.now_ns += nanoseconds(HALF_S)
-        self.state = halves[1][-1] if halves[1] else self.state
-        wrong += self._half()
-        self.now_ns += nanoseconds(STEP_S - HALF_S)
+        for place, half_s in enumerate((HALF_S, STEP_S - HALF_S)):
+            self.state = halves[place][-1] if halves[place] else self.state
+            wrong += self._half(place, link)
+            self.now_ns += nanoseconds(half_s)
         self.count += 1
         return wrong
 
     def _readable(self) -> list[Plan]:
         return [plan for plan in self.given if isinstance(plan.candidates, tuple)]
+
+    def _sound_lists(self) -> list[Any]:
+        """Another car, well ahead in the next lane and away from this one."""
+        if self.count % 5:
+            return []
+        other = SceneObject(
+            ObjectClass.CAR, 0.9, 60.0, 4.5, 0.0, self.speed + 3.0, 0.0, 4.5, 1.8, 1.5
+        )
+        return [signed(ObjectList(self.now_ns, self.count // 5, "radar", (other,)))]
 
     def _others(self) -> dict[str, Any]:
         if self.count % 5:
@@ -184,25 +205,29 @@ class Drive:
         report = CameraReport("front", self.now_ns, FrameStatus.OK, 0.0, 0.2)
         number = self.count // 5
         return {
-            "objects": (signed(ObjectList(self.now_ns, number, "radar", ())),),
             "driver_states": (
                 signed(DriverState(self.now_ns, True, True, True, 0.0, 0.0, number)),
             ),
             "frames": (signed(CameraHealth(self.now_ns, number, "fuzz/1", (report,))),),
         }
 
-    def _half(self) -> list[str]:
+    def _half(self, place: int, link: Link | None) -> list[str]:
         """One step of the bridge and of the car."""
         self._believe()
-        out = self.bridge.step(Inputs(self.sent, self.state), self.now_ns)
-        self.oracle.in_force = self.sent
+        came, publishers = (self.sent[-1] if self.sent else None), 1
+        if link is not None and self.sent:
+            came, publishers = link(place)
+        if came is not None:
+            self.arrived = came
+            self.oracle.arrived(came, came is self.sent[-1])
+        out = self.bridge.step(Inputs(self.arrived, self.state, publishers), self.now_ns)
         newest = self._recent[-1] if self._recent else None
         overridden = (
             newest is not None and newest is self.state
             and (newest.steering_override or newest.brake_override)
         )
         pedal = newest is not None and newest.accelerator_override
-        wrong = self.oracle.command(out.command, overridden, pedal, self.now_ns)
+        wrong = self.oracle.command(out.command, overridden, pedal, self.now_ns, publishers)
         self.command_engaged = out.command.engaged
         self._move(out.command.engaged, out.command.steering_angle, out.command.acceleration,
                    out.command.hold and out.command.source != CommandSource.STANDBY)
@@ -248,64 +273,113 @@ def attacked(
     begun: Drive, seed: int, number: int, result: Result, only: frozenset[Attack] | None = None
 ) -> None:
     """One drive from a beginning; with `only`, those attacks alone. Raises what a core raises."""
-    drive = copy.deepcopy(begun)
-    rng = np.random.default_rng((seed, number))
-    kinds = list(rng.choice(list(PLANS), int(rng.integers(0, 4)), replace=False))
-    lies = list(rng.choice(list(STATES), int(rng.integers(0 if kinds else 1, 3)), replace=False))
-    share = float(rng.choice((0.2, 0.7, 1.0)))
-    plans_each = int(rng.choice((1, 2, 4))) if kinds else 1
-    states_each = int(rng.choice((2, 4, 8))) if lies else 1
-    drift = float(rng.normal(0.0, 0.03)) if rng.random() < 0.2 else 0.0
-    jumps = rng.random() < 0.03
-    stranger = drive.given[0]
+    adversary = Adversary(copy.deepcopy(begun), seed, number, result, only)
     for step in range(STEPS):
-        own = np.random.default_rng((seed, number, step))
-        if jumps and own.random() < 0.1 and _wanted(only, (step, "clock", 0)):
-            drive.now_ns += nanoseconds(float(own.choice((-3.0, -0.05, 0.03, 0.2, 0.7, 5.0))))
-            _note(result, (step, "clock", 0), "clock")
-        plans, states = [], []
-        for place in range(plans_each):
-            plan: Any = drive._sound_plan()
-            plan = replace(plan, sequence=plan.sequence * plans_each + place)
-            at: Attack = (step, "plan", place)
-            own = np.random.default_rng((seed, number, step, 1, place))
-            if drift and _wanted(only, at):
-                path = plan.candidates[0]
-                moved = replace(path, y=path.y + np.float32(drift * step))
-                plan = replace(plan, candidates=(moved,))
-                _note(result, at, "drift")
-                plan = signed(plan)
-            elif kinds and own.random() < share and _wanted(only, at):
-                kind = str(own.choice(kinds))
-                plan = PLANS[kind](own, signed(plan), stranger)
-                _note(result, at, kind)
-            else:
-                plan = signed(plan)
-            plans.append(plan)
-        for place in range(states_each):
-            state: Any = drive._sound_state()
-            state = signed(replace(
-                state, stamp_ns=state.stamp_ns + place * 10_000,
-                sequence=drive.count * states_each + place,
-            ))
-            at = (step, "state", place)
-            own = np.random.default_rng((seed, number, step, 2, place))
-            if lies and own.random() < share and _wanted(only, at):
-                kind = str(own.choice(lies))
-                state = STATES[kind](own, state)
-                _note(result, at, kind)
-                drive.honest = False
-            states.append(state)
-        wrong = drive.step(states, plans)
+        wrong = adversary.step(step)
         result.commands += 2
-        result.engaged += drive.command_engaged
+        result.engaged += adversary.drive.command_engaged
         if wrong:
             result.escape, result.step = wrong[0], step
             return
 
 
-def _wanted(only: frozenset[Attack] | None, attack: Attack) -> bool:
-    return only is None or attack in only
+class Adversary:
+    """What is done to one drive: a few kinds on each wire, more or less often."""
+
+    def __init__(
+        self, drive: Drive, seed: int, number: int, result: Result,
+        only: frozenset[Attack] | None,
+    ) -> None:
+        self.drive, self._seed, self._result, self._only = drive, (seed, number), result, only
+        rng = np.random.default_rng(self._seed)
+        self._plans = list(rng.choice(list(PLANS), int(rng.integers(0, 4)), replace=False))
+        least = 0 if self._plans else 1
+        self._states = list(rng.choice(list(STATES), int(rng.integers(least, 3)), replace=False))
+        self._share = float(rng.choice((0.2, 0.7, 1.0)))
+        self._plans_each = int(rng.choice((1, 2, 4))) if self._plans else 1
+        self._states_each = int(rng.choice((2, 4, 8))) if self._states else 1
+        self._drift = float(rng.normal(0.0, 0.03)) if rng.random() < 0.2 else 0.0
+        self._jumps = rng.random() < 0.03
+        self._lists = list(rng.choice(list(LISTS), 2, replace=False)) if rng.random() < 0.3 else []
+        kinds = [*LINKS, SECOND_PUBLISHER]
+        self._links = list(rng.choice(kinds, 2, replace=False)) if rng.random() < 0.3 else []
+        self._stranger = drive.given[0]
+
+    def step(self, step: int) -> list[str]:
+        """One step of the drive; what is wrong with it."""
+        self._jump(step)
+        plans = [self._plan(step, place) for place in range(self._plans_each)]
+        states = [self._state(step, place) for place in range(self._states_each)]
+        lists = self._listed(step) if self._lists else None
+        return self.drive.step(
+            states, plans, lists, (lambda place: self._link(step, place)) if self._links else None
+        )
+
+    def _own(self, step: int, *place: int) -> np.random.Generator:
+        return np.random.default_rng((*self._seed, step, *place))
+
+    def _attacks(
+        self, kinds: list[Any], own: np.random.Generator, attack: Attack
+    ) -> str | None:
+        """The kind of this attack, noted; None where there is none here."""
+        if not kinds or own.random() >= self._share or not self._wanted(attack):
+            return None
+        kind = str(own.choice(kinds))
+        _note(self._result, attack, kind)
+        return kind
+
+    def _wanted(self, attack: Attack) -> bool:
+        return self._only is None or attack in self._only
+
+    def _jump(self, step: int) -> None:
+        own = self._own(step)
+        if self._jumps and own.random() < 0.1 and self._wanted((step, "clock", 0)):
+            self.drive.now_ns += nanoseconds(float(own.choice((-3.0, -0.05, 0.03, 0.2, 0.7, 5.0))))
+            _note(self._result, (step, "clock", 0), "clock")
+
+    def _plan(self, step: int, place: int) -> Any:
+        plan = self.drive._sound_plan()
+        plan = signed(replace(plan, sequence=plan.sequence * self._plans_each + place))
+        at: Attack = (step, "plan", place)
+        own = self._own(step, 1, place)
+        if self._drift and self._wanted(at):
+            path = plan.candidates[0]
+            moved = replace(path, y=path.y + np.float32(self._drift * step))
+            _note(self._result, at, "drift")
+            return signed(replace(plan, candidates=(moved,)))
+        kind = self._attacks(self._plans, own, at)
+        return plan if kind is None else PLANS[kind](own, plan, self._stranger)
+
+    def _state(self, step: int, place: int) -> Any:
+        state = self.drive._sound_state()
+        state = signed(replace(
+            state, stamp_ns=state.stamp_ns + place * 10_000,
+            sequence=self.drive.count * self._states_each + place,
+        ))
+        own = self._own(step, 2, place)
+        kind = self._attacks(self._states, own, (step, "state", place))
+        if kind is None:
+            return state
+        self.drive.honest = False
+        return STATES[kind](own, state)
+
+    def _listed(self, step: int) -> list[Any]:
+        lists = []
+        path = self.drive._sound_plan().candidates[0]
+        for place, sound in enumerate(self.drive._sound_lists()):
+            own = self._own(step, 3, place)
+            kind = self._attacks(self._lists, own, (step, "list", place))
+            lists.append(sound if kind is None else LISTS[kind](own, sound, path))
+        return lists
+
+    def _link(self, step: int, place: int) -> tuple[ApprovedPlan | None, int]:
+        own, sent = self._own(step, 4, place), self.drive.sent
+        kind = self._attacks(self._links, own, (step, "link", place))
+        if kind is None:
+            return sent[-1], 1
+        if kind == SECOND_PUBLISHER:
+            return sent[-1], 2
+        return LINKS[kind](own, sent), 1
 
 
 def _note(result: Result, attack: Attack, kind: str) -> None:

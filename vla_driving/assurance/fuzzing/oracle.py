@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from vla_driving.contract.checksum import checksum_of
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
 from vla_driving.contract.plan import ApprovedPlan, Plan, PlanSource
+from vla_driving.contract.scene import MAX_OBJECTS, ObjectList, SceneObject
 from vla_driving.contract.supervision import Engagement, SafetyState
 from vla_driving.contract.trajectory import HORIZON_S, PERIOD_S, POINTS, TIMES_S, Trajectory
 from vla_driving.contract.vehicle import (
@@ -44,7 +46,10 @@ class Oracle:
     plan_sequence: int | None = None
     last: tuple[Nanoseconds, ControlCommand] | None = None
     speeds: list[float] = field(default_factory=list)
-    in_force: ApprovedPlan | None = None
+    in_force: tuple[ApprovedPlan, ...] = ()
+    tampered: bool = False
+    _lists: tuple[ObjectList, ...] = ()
+    _listed_ns: Nanoseconds = -(2**63)
     _judged: Trajectory | None = None
 
     # -- the monitor -----------------------------------------------------------------------
@@ -102,8 +107,25 @@ class Oracle:
             wrong += self._plan_limits(plan.trajectory)
             if speed is not None:
                 wrong += self._start(plan.trajectory, speed)
-            wrong += self._strikes(plan.trajectory, origin, now_ns)
+            wrong += self._strikes(plan.trajectory, origin.objects, origin.stamp_ns, now_ns)
+            for listed in self._lists:
+                # Of the same instant, so in the same frame.
+                if listed.stamp_ns == origin.stamp_ns and len(listed.objects) <= MAX_OBJECTS:
+                    wrong += self._strikes(
+                        plan.trajectory, listed.objects, listed.stamp_ns, now_ns
+                    )
         return wrong
+
+    def seen(self, lists: Sequence[Any]) -> None:
+        """The sensor's lists of this step; those count that are signed and newer than any other."""
+        self._lists = ()
+        for listed in lists:
+            stamp = getattr(listed, "stamp_ns", None)
+            if not isinstance(listed, ObjectList) or not isinstance(stamp, int):
+                continue
+            if stamp > self._listed_ns and _fits(listed):
+                self._lists = (listed,)
+            self._listed_ns = max(self._listed_ns, stamp)
 
     def _own_stop(self, own: Trajectory) -> list[str]:
         wrong = []
@@ -154,14 +176,17 @@ class Oracle:
             return [f"approved though it begins {away:.2f} m from the car"]
         return []
 
-    def _strikes(self, t: Trajectory, origin: Plan, now_ns: Nanoseconds) -> list[str]:
-        """It drives over the middle of what stands, by the plan's own scene, before the car."""
+    def _strikes(
+        self, t: Trajectory, items: Sequence[SceneObject], stamp_ns: Nanoseconds,
+        now_ns: Nanoseconds,
+    ) -> list[str]:
+        """It drives over the middle of what stands, by the plan's or the sensor's own objects."""
         world, car = self.monitor.world, self.vehicle
-        since = TIMES_S - (now_ns - origin.stamp_ns) / SECOND
+        since = TIMES_S - (now_ns - stamp_ns) / SECOND
         soon = (since > 0.0) & (since <= world.collision_horizon)
         x = t.x[soon] + car.centre_offset * np.cos(t.heading[soon])
         y = t.y[soon] + car.centre_offset * np.sin(t.heading[soon])
-        for item in origin.objects[:64]:
+        for item in items[:MAX_OBJECTS]:
             numbers = (item.x, item.y, item.heading, item.length, item.width, item.probability)
             stands = item.velocity_x == 0.0 and item.velocity_y == 0.0
             if not all(map(math.isfinite, numbers)) or not stands:
@@ -179,8 +204,20 @@ class Oracle:
         """Speeds in m/s that the bridge may go by from now on."""
         self.speeds = speeds
 
+    def arrived(self, plan: ApprovedPlan, sound: bool) -> None:
+        """An approved plan came to the bridge; `sound`: the newest, as the monitor sent it.
+
+        Which one the bridge follows is only known as long as all of them were.
+        """
+        self.tampered |= not sound
+        if not self.tampered:
+            self.in_force = (*self.in_force[-2:], plan)
+        elif _fits(plan):
+            self.in_force = (*self.in_force[-99:], plan)
+
     def command(
-        self, command: ControlCommand, overridden: bool, pedal: bool, now_ns: Nanoseconds
+        self, command: ControlCommand, overridden: bool, pedal: bool, now_ns: Nanoseconds,
+        publishers: int = 1,
     ) -> list[str]:
         """A command; `overridden` where the driver is known to steer or brake."""
         wrong = []
@@ -202,10 +239,19 @@ class Oracle:
             wrong.append("engaged though the driver steers or brakes")
         if command.engaged != (command.source != CommandSource.STANDBY):
             wrong.append("engaged and source contradict each other")
+        if command.source == CommandSource.PLAN:
+            wrong += self._follows(publishers, now_ns)
         if before is not None and command.engaged:
             wrong += self._rates(before, command, now_ns)
             wrong += self._keeps_stopping(before[1], command, pedal)
         return wrong
+
+    def _follows(self, publishers: int, now_ns: Nanoseconds) -> list[str]:
+        if publishers > 1:
+            return ["a plan is followed though two speak on its topic"]
+        if not any(plan.engaged and plan.valid_until_ns >= now_ns for plan in self.in_force):
+            return ["a plan is followed and none that was signed is valid and engaged"]
+        return []
 
     def _rates(
         self, before: tuple[Nanoseconds, ControlCommand], command: ControlCommand,
@@ -218,7 +264,8 @@ class Oracle:
             wrong.append(f"angle moved by {turn:.5f} in {dt:.3f} s")
         if abs(command.steering_rate) > car.max_steering_rate + 1e-3:
             wrong.append(f"steering rate {command.steering_rate}")
-        by_fallback = self.in_force is not None and self.in_force.source == PlanSource.FALLBACK
+        known = self.in_force if self.tampered else self.in_force[-1:]
+        by_fallback = any(plan.source == PlanSource.FALLBACK for plan in known)
         stopping = command.source == CommandSource.STOP or by_fallback
         jerk = car.emergency_jerk if stopping else car.max_jerk
         change = command.acceleration - last.acceleration
@@ -257,7 +304,8 @@ class Oracle:
         rises = command.acceleration > max(last.acceleration, 0.0) + _EPS
         if command.source == CommandSource.STOP and rises:
             wrong.append("the bridge's own stop accelerates")
-        held = self.in_force is not None and self.in_force.hold
+        known = self.in_force if self.tampered else self.in_force[-1:]
+        held = bool(known) and all(plan.hold for plan in known)
         if command.source == CommandSource.PLAN and held and rises:
             wrong.append("it accelerates where it is to hold")
         if command.hold and rises:
@@ -283,6 +331,13 @@ def _sound(t: Trajectory) -> list[str]:
     if not np.abs(t.time - TIMES_S).max() <= 1e-3 + 1e-6:
         return ["the approved plan's times are not the grid"]
     return []
+
+
+def _fits(message: ApprovedPlan | ObjectList) -> bool:
+    try:
+        return message.checksum == checksum_of(message)
+    except Exception:  # what cannot be read is not to be believed
+        return False
 
 
 def _believable(plan: Plan, now_ns: Nanoseconds, settings: SafetyMonitorSettings) -> bool:
