@@ -46,7 +46,7 @@ setup(
     maintainer="vla_driving maintainers",
     maintainer_email="maintainers@vla-driving.invalid",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={PACKAGE: ["py.typed"]},
+    package_data={PACKAGE: ["py.typed"], f"{PACKAGE}.vla.language": ["texts/*.txt", "head.*"]},
     data_files=shared_files(),
     python_requires=">=3.11",
     # As with every ROS package: what it needs comes with the distribution (package.xml) or, pinned,

@@ -1,0 +1,102 @@
+"""What people say for each intent: the texts that teach the classifier and those that measure it.
+
+A file holds sections `[INTENT kind]` (the kind is optional), one wording a line; `{a|b|}` stands
+for each of its choices, of which at most MOST_OF_A_LINE are taken. Texts of the split "held_out"
+are never trained or tuned on; whatever stands there is taken out of "trained".
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from functools import cache
+from importlib import resources
+
+from vla_driving.contract.language import Intent
+
+TRAINED, HELD_OUT = "trained", "held_out"
+SPLITS = (TRAINED, HELD_OUT)
+MOST_OF_A_LINE = 20
+_HEADING = re.compile(r"\[([A-Z_]+)(?: ([a-z_ ]+))?\]")
+_CHOICE = re.compile(r"\{([^{}]*\|[^{}]*)\}")
+
+Kind = tuple[Intent, str]
+"""An intent and which sort of it, "" where there is one sort alone."""
+
+
+class WordingsError(ValueError):
+    """One line that names the file, the line and what is wrong."""
+
+
+def wordings(split: str) -> dict[Intent, tuple[str, ...]]:
+    """Texts of a split by intent; NONE holds those that ask nothing of the drive, UNSAFE those to
+    be refused.
+
+    Raises WordingsError for a split that does not exist or a file that is not sound.
+    """
+    result: dict[Intent, tuple[str, ...]] = {}
+    for (intent, _), texts in wordings_by_kind(split).items():
+        result[intent] = (*result.get(intent, ()), *texts)
+    return result
+
+
+@cache
+def wordings_by_kind(split: str) -> dict[Kind, tuple[str, ...]]:
+    """Texts of a split by intent and kind, in the order of the file."""
+    if split not in SPLITS:
+        raise WordingsError(f"split {split!r} is not one of {', '.join(SPLITS)}")
+    name = f"{split}.txt"
+    text = resources.files(__package__).joinpath("texts", name).read_text(encoding="utf-8")
+    found = parse(text, name)
+    if split == HELD_OUT:
+        return found
+    held_out = {bare(t) for texts in wordings_by_kind(HELD_OUT).values() for t in texts}
+    return {kind: tuple(t for t in texts if bare(t) not in held_out)
+            for kind, texts in found.items()}
+
+
+def bare(text: str) -> str:
+    """A text less capitals and punctuation at its ends: what makes two wordings the same."""
+    return text.lower().strip(" .,!?")
+
+
+def parse(text: str, name: str) -> dict[Kind, tuple[str, ...]]:
+    """Wordings of a file's text. Raises WordingsError."""
+    found: dict[Kind, dict[str, None]] = {}
+    kind: Kind | None = None
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or line.startswith("# "):
+            continue
+        if line.startswith("["):
+            kind = _kind(line, f"{name}:{number}")
+            found.setdefault(kind, {})
+        elif kind is None:
+            raise WordingsError(f"{name}:{number}: {line!r} stands before the first [INTENT]")
+        else:
+            found[kind].update(dict.fromkeys(_some_of(expand(line))))
+    return {kind: tuple(texts) for kind, texts in found.items()}
+
+
+def expand(line: str) -> tuple[str, ...]:
+    """Every text that a line stands for; choices may hold choices."""
+    parts = _CHOICE.split(line)
+    if len(parts) == 1:
+        return (" ".join(line.split()),)
+    choices = [part.split("|") if k % 2 else [part] for k, part in enumerate(parts)]
+    texts = ("".join(pieces) for pieces in itertools.product(*choices))
+    return tuple(dict.fromkeys(text for t in texts for text in expand(t)))
+
+
+def _some_of(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """At most MOST_OF_A_LINE of them, spread evenly."""
+    count = len(texts)
+    if count <= MOST_OF_A_LINE:
+        return texts
+    return tuple(texts[k * count // MOST_OF_A_LINE] for k in range(MOST_OF_A_LINE))
+
+
+def _kind(line: str, where: str) -> Kind:
+    heading = _HEADING.fullmatch(line)
+    if heading is None or heading[1] not in Intent.__members__:
+        raise WordingsError(f"{where}: {line!r} is no [INTENT kind]")
+    return Intent[heading[1]], heading[2] or ""
