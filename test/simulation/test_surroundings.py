@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from vla_driving.contract.scene import ObjectClass, SceneObject
 from vla_driving.simulation.ego import Motion
+from vla_driving.simulation.placed import Placed
 from vla_driving.simulation.scenario import PlacedObject
-from vla_driving.simulation.surroundings import Placed, overlapping
+from vla_driving.simulation.surroundings import overlapping
 
 LENGTH, WIDTH, CENTRE = 4.5, 1.85, 1.4
 STEP = 0.02

@@ -26,7 +26,7 @@ from vla_driving.vla.runtimes.openvino import OpenVinoRuntime
 
 VEHICLE = "metadrive_sedan"
 CONTROL_S = 0.1
-_PREVIEW = slice(1, 4)
+PREVIEW = slice(1, 4)
 """Points of a plan that are carried out: what actuators and tyres take to answer."""
 
 
@@ -103,7 +103,7 @@ class TeacherPolicy:
         acceleration, curvature = plan(
             truth.speed, reference(truth), truth.objects, self._vehicle
         )
-        return float(curvature[_PREVIEW].mean()), float(acceleration[_PREVIEW].mean())
+        return float(curvature[PREVIEW].mean()), float(acceleration[PREVIEW].mean())
 
 
 class ModelPolicy:
@@ -126,5 +126,5 @@ class ModelPolicy:
             "navigation": navigation[None],
         })
         best = int(outputs["probability"][0].argmax())
-        curvature = outputs["curvature"][0, best, _PREVIEW].mean()
-        return float(curvature), float(outputs["acceleration"][0, best, _PREVIEW].mean())
+        curvature = outputs["curvature"][0, best, PREVIEW].mean()
+        return float(curvature), float(outputs["acceleration"][0, best, PREVIEW].mean())

@@ -9,7 +9,8 @@ import numpy as np
 
 from vla_driving.contract.scene import LaneLine, SceneObject
 from vla_driving.learning.teacher import Reference, beside_path
-from vla_driving.learning.tensors import SHAPES, STATIONS_M, FloatArray
+from vla_driving.learning.tensors import SHAPES, STATIONS_M, VIRTUAL_CAMERA, FloatArray
+from vla_driving.simulation.radar import in_sight
 
 SIGHT_M = 60.0
 HALF_VIEW_RAD = math.radians(32.0)
@@ -30,21 +31,54 @@ def lane_line_tensor(lines: Iterable[LaneLine]) -> FloatArray:
     return tensor
 
 
+def object_slots(
+    objects: Sequence[SceneObject], reference: Reference, slots: int
+) -> tuple[FloatArray, list[int]]:
+    """(slots, 8): the nearest thing in the car's way, then the nearest others, of those in view.
+
+    Also which of `objects` each slot holds, -1 for none. What hides behind others is left out.
+    """
+    tensor = np.zeros((slots, SHAPES["objects"][1]), np.float32)
+    held = [-1] * slots
+    for i in in_sight(objects, VIRTUAL_CAMERA.mount.x):
+        thing = objects[i]
+        if not _in_view(thing):
+            continue
+        left, half_width = beside_path(reference, thing)
+        in_way = abs(left) - half_width < IN_PATH_M and held[0] < 0
+        free = [k for k in range(1, slots) if held[k] < 0]
+        if not in_way and not free:
+            continue
+        slot = 0 if in_way else free[0]
+        held[slot] = i
+        tensor[slot] = _row(thing)
+    return tensor, held
+
+
+def _in_view(thing: SceneObject) -> bool:
+    distance = math.hypot(thing.x, thing.y)
+    bearing = math.atan2(thing.y, thing.x - 1.0)
+    return distance <= SIGHT_M and abs(bearing) <= HALF_VIEW_RAD and thing.x >= 3.0
+
+
+def _row(thing: SceneObject) -> tuple[float, ...]:
+    return (
+        1.0, thing.x, thing.y, thing.velocity_x, thing.velocity_y, thing.length, thing.width,
+        float(thing.classification),
+    )
+
+
 def object_tensor(objects: Sequence[SceneObject], reference: Reference) -> FloatArray:
     """(2, 8): the nearest thing in the car's way, then the nearest beside it, as far as in view."""
     tensor = np.zeros(SHAPES["objects"], np.float32)
     nearest = [math.inf, math.inf]
     for thing in objects:
-        distance = math.hypot(thing.x, thing.y)
-        bearing = math.atan2(thing.y, thing.x - 1.0)
-        if distance > SIGHT_M or abs(bearing) > HALF_VIEW_RAD or thing.x < 3.0:
+        if not _in_view(thing):
             continue
+        distance = math.hypot(thing.x, thing.y)
         left, half_width = beside_path(reference, thing)
         slot = 0 if abs(left) - half_width < IN_PATH_M else 1
         if distance < nearest[slot]:
             nearest[slot] = distance
-            tensor[slot] = (
-                1.0, thing.x, thing.y, thing.velocity_x, thing.velocity_y,
-                thing.length, thing.width, float(thing.classification),
-            )
+            tensor[slot] = _row(thing)
     return tensor

@@ -8,13 +8,14 @@ Helbing 2000) for acceleration, rolled out over the contract's horizon.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from vla_driving.contract.scene import SceneObject
+from vla_driving.contract.language import Cause
+from vla_driving.contract.scene import ObjectClass, SceneObject
 from vla_driving.contract.trajectory import PERIOD_S, POINTS
 from vla_driving.contract.vehicle import VehicleParameters
 
@@ -26,7 +27,9 @@ class Reference:
     """Centre of the lane to follow in base_link: (N,) s in m from the car's own station (negative
     behind it), x, y in m, heading in rad, curvature in 1/m. It ends at the goal or far ahead.
 
-    `goal` is whether the car is to stop at its end; `speed_limit` in m/s.
+    `goal` is whether the car is to stop at its end; `speed_limit` in m/s. `junctions`: from and to
+    which station there are any. Told to: `wished_speed` in m/s, 0 for none; `stop` now; `stop_at` a
+    station.
     """
 
     s: FloatArray
@@ -36,6 +39,32 @@ class Reference:
     curvature: FloatArray
     goal: bool
     speed_limit: float
+    junctions: tuple[tuple[float, float], ...] = ()
+    wished_speed: float = 0.0
+    stop: bool = False
+    stop_at: float = math.inf
+
+    @property
+    def speed(self) -> float:
+        """m/s to go where nothing else is in the way."""
+        return min(self.speed_limit, self.wished_speed or math.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What the teacher does, (64,) acceleration in m/s² and (64,) curvature in 1/m, and for what.
+
+    `thing`: which of the objects it acts for, None for none. `distance`: m along the path from the
+    rear axle to that thing's centre, to the bend or to the stop; None where there is no such place.
+    `coming_in`: which objects come into the way from beside.
+    """
+
+    acceleration: FloatArray
+    curvature: FloatArray
+    cause: Cause
+    thing: int | None = None
+    distance: float | None = None
+    coming_in: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,16 +84,44 @@ class Manner:
     side_margin: float = 0.4
     foresight_s: float = 2.5
     crossing_foresight_s: float = 3.5
+    reason_s: float = 2.0
+    reason_acceleration: float = 0.4
+    reason_margin: float = 0.25
+    sight: float = 75.0
+    crossing_sight: float = 45.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Obstacle:
-    """Where along the path a road user is in the way, from when to when, and how fast it goes."""
+    """Where along the path a road user is in the way, from when to when, and how fast it goes.
+
+    `middle` is the station of its centre; `enters` whether it comes into the way from beside.
+    """
 
     back: float
     speed: float
     since_s: float
     until_s: float
+    middle: float
+    enters: bool = False
+    thing: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class _Profile:
+    """Highest speed at each station, and the station whose own limit is behind it."""
+
+    allowed: FloatArray
+    source: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Demand:
+    """Acceleration in m/s² at one moment, and what asks for it: an obstacle or a station."""
+
+    acceleration: float
+    obstacle: _Obstacle | None
+    source: int
 
 
 def plan(
@@ -72,13 +129,28 @@ def plan(
     vehicle: VehicleParameters, manner: Manner | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """(64,) acceleration in m/s² and (64,) curvature in 1/m from the car's present state on."""
+    decision = decide(speed, reference, objects, vehicle, manner)
+    return decision.acceleration, decision.curvature
+
+
+def decide(
+    speed: float, reference: Reference, objects: Sequence[SceneObject],
+    vehicle: VehicleParameters, manner: Manner | None = None,
+    braking: Container[int] = (), came_in: Container[int] = (),
+) -> Decision:
+    """The plan from the car's present state on, and its cause.
+
+    `braking`, `came_in`: which objects are known to brake, and to have come into the lane lately.
+    """
     manner = manner or Manner()
     path = _Path(reference)
     obstacles = _obstacles(path, objects, vehicle, manner, speed)
-    allowed = _speed_profile(reference, manner)
+    profile = _speed_profile(reference, manner)
     front = vehicle.length - vehicle.rear_overhang
     acceleration, curvature = np.zeros(POINTS), np.zeros(POINTS)
+    reasons: list[tuple[float, _Demand]] = []
     x = y = heading = 0.0
+    start = speed
     s, left, off = path.locate(x, y, heading, 0.0)
     bend = None
     for k in range(POINTS):
@@ -87,16 +159,69 @@ def plan(
             most = manner.curvature_rate * PERIOD_S
             wanted = min(max(wanted, bend - most), bend + most)
         bend = wanted
-        a = _acceleration(speed, s, front, k * PERIOD_S, path.at(s, allowed), obstacles, manner)
-        after = max(0.0, speed + a * PERIOD_S)
+        demand = _demand(speed, s, front, k * PERIOD_S, path, profile, obstacles, manner)
+        after = max(0.0, speed + demand.acceleration * PERIOD_S)
         step = 0.5 * (speed + after) * PERIOD_S
         acceleration[k], curvature[k] = (after - speed) / PERIOD_S, bend
+        if k * PERIOD_S < manner.reason_s:
+            freely = _free(speed, reference.speed_limit, manner)
+            reasons.append((freely - float(acceleration[k]), demand))
         x += step * math.cos(heading + 0.5 * bend * step)
         y += step * math.sin(heading + 0.5 * bend * step)
         heading += bend * step
         speed = after
         s, left, off = path.locate(x, y, heading, s + step)
-    return acceleration, curvature
+    cause, thing, distance = _cause(
+        start, reference, reasons, objects, manner, braking, came_in
+    )
+    coming_in = tuple(o.thing for o in obstacles if o.enters)
+    return Decision(acceleration, curvature, cause, thing, distance, coming_in)
+
+
+def _cause(
+    speed: float, reference: Reference, reasons: Sequence[tuple[float, _Demand]],
+    objects: Sequence[SceneObject], manner: Manner, braking: Container[int],
+    came_in: Container[int],
+) -> tuple[Cause, int | None, float | None]:
+    """What takes most from the acceleration that a free road would have, in the time at hand."""
+    lost, demand = max(reasons, key=lambda r: r[0])
+    if lost < manner.reason_acceleration:
+        if reference.speed < reference.speed_limit - 0.3 and speed > 0.8 * reference.speed:
+            return Cause.INSTRUCTION, None, None
+        near = speed > 0.85 * reference.speed_limit
+        return (Cause.SPEED_LIMIT if near else Cause.FREE), None, None
+    obstacle = demand.obstacle
+    if obstacle is not None:
+        i = obstacle.thing
+        kind = _kind(objects[i], obstacle, i in braking, i in came_in)
+        return kind, i, obstacle.middle
+    if reference.stop:
+        return Cause.INSTRUCTION, None, None
+    at = float(reference.s[demand.source])
+    if at >= reference.stop_at:
+        return Cause.INSTRUCTION, None, at
+    if reference.goal and demand.source == len(reference.s) - 1:
+        return Cause.ROUTE_END, None, at
+    if abs(float(reference.curvature[demand.source])) * reference.speed**2 > (
+        manner.lateral_acceleration
+    ):
+        inside = any(a - 3.0 <= at <= b + 3.0 for a, b in reference.junctions)
+        return (Cause.JUNCTION if inside else Cause.BEND), None, max(0.0, at)
+    wished = reference.speed < reference.speed_limit
+    return (Cause.INSTRUCTION if wished else Cause.SPEED_LIMIT), None, None
+
+
+def _kind(thing: SceneObject, obstacle: _Obstacle, brakes: bool, came_in: bool) -> Cause:
+    if thing.classification in (ObjectClass.PEDESTRIAN, ObjectClass.BICYCLE):
+        return Cause.PEDESTRIAN
+    if obstacle.enters or came_in:
+        return Cause.CUT_IN
+    if obstacle.speed < _STANDING:
+        return Cause.STOPPED
+    return Cause.LEAD_BRAKES if brakes else Cause.LEAD
+
+
+_STANDING = 0.5
 
 
 def beside_path(reference: Reference, thing: SceneObject) -> tuple[float, float]:
@@ -156,30 +281,39 @@ def _curvature(
     return max(-manner.strongest_curvature, min(manner.strongest_curvature, bend))
 
 
-def _speed_profile(reference: Reference, manner: Manner) -> FloatArray:
+def _speed_profile(reference: Reference, manner: Manner) -> _Profile:
     """Highest speed at each station that keeps bends comfortable, braking in time for them."""
     bend = np.maximum(np.abs(reference.curvature), 1e-4)
-    allowed = np.minimum(reference.speed_limit, np.sqrt(manner.lateral_acceleration / bend))
+    allowed = np.minimum(reference.speed, np.sqrt(manner.lateral_acceleration / bend))
+    allowed[reference.s >= reference.stop_at] = 0.0
     if reference.goal:
         allowed[-1] = 0.0
+    source = np.arange(len(allowed))
     braking = 0.7 * manner.deceleration
     for k in range(len(allowed) - 2, -1, -1):
         room = reference.s[k + 1] - reference.s[k]
         reach = math.sqrt(allowed[k + 1] ** 2 + 2.0 * braking * room)
-        allowed[k] = min(allowed[k], reach)
-    return allowed
+        if reach < allowed[k]:
+            allowed[k], source[k] = reach, source[k + 1]
+    return _Profile(allowed, source)
 
 
-def _acceleration(
-    speed: float, s: float, front: float, now_s: float, allowed: float,
-    obstacles: Sequence[_Obstacle], manner: Manner,
-) -> float:
-    """IDM with the strongest of all obstacles; never beyond the strongest braking."""
+def _free(speed: float, allowed: float, manner: Manner) -> float:
+    """m/s² that a speed allowed asks for."""
     if speed <= allowed:
-        free = manner.acceleration * (1.0 - (speed / max(allowed, 0.1)) ** 4)
-    else:
-        free = max(-manner.deceleration, -1.5 * (speed - allowed))
-    result = free
+        return manner.acceleration * (1.0 - (speed / max(allowed, 0.1)) ** 4)
+    return max(-manner.deceleration, -1.5 * (speed - allowed))
+
+
+def _demand(
+    speed: float, s: float, front: float, now_s: float, path: _Path, profile: _Profile,
+    obstacles: Sequence[_Obstacle], manner: Manner,
+) -> _Demand:
+    """IDM with the strongest of all obstacles; never beyond the strongest braking."""
+    free = _free(speed, path.at(s, profile.allowed), manner)
+    if path.reference.stop:
+        free = min(free, -min(manner.deceleration, 0.5 + 0.6 * speed))
+    result, behind, most = free, None, manner.reason_margin
     for obstacle in obstacles:
         if not obstacle.since_s <= now_s <= obstacle.until_s:
             continue
@@ -192,7 +326,10 @@ def _acceleration(
         )
         follow = min(free, manner.acceleration) - manner.acceleration * (wish / gap) ** 2
         result = min(result, follow)
-    return max(-manner.strongest_braking, result)
+        if free - follow > most:
+            behind, most = obstacle, free - follow
+    station = min(int(np.searchsorted(path.s, s)), len(path.s) - 1)
+    return _Demand(max(-manner.strongest_braking, result), behind, int(profile.source[station]))
 
 
 def _obstacles(
@@ -202,20 +339,23 @@ def _obstacles(
     """Road users that are, or will be within the foresight, in the way."""
     front = vehicle.length - vehicle.rear_overhang
     found = []
-    for thing in objects:
+    for i, thing in enumerate(objects):
         if thing.x < -15.0 or math.hypot(thing.x, thing.y) > 90.0:
             continue
         s, left, off = path.locate(thing.x, thing.y, thing.heading, max(0.0, thing.x), reach=40.0)
+        if s > manner.sight:
+            continue
         towards = path.at(s, path.heading)
         along = thing.velocity_x * math.cos(towards) + thing.velocity_y * math.sin(towards)
         aside = thing.velocity_y * math.cos(towards) - thing.velocity_x * math.sin(towards)
         if abs(aside) > max(0.5, 0.5 * abs(along)):
-            obstacle = _crossing(path, thing, vehicle, manner, speed)
+            near = s < manner.crossing_sight
+            obstacle = _crossing(path, thing, vehicle, manner, speed) if near else None
         else:
             room = 0.5 * vehicle.width + _half_width(thing, off) + manner.side_margin
             obstacle = _along_lane(thing, s, left, along, aside, room, manner)
         if obstacle is not None and obstacle.back > 0.5 * front:
-            found.append(obstacle)
+            found.append(replace(obstacle, thing=i))
     return found
 
 
@@ -229,13 +369,13 @@ def _along_lane(
     """
     back = s - 0.5 * thing.length
     if abs(left) < room:
-        return _Obstacle(back, max(0.0, along), 0.0, math.inf)
+        return _Obstacle(back, max(0.0, along), 0.0, math.inf, s)
     if abs(aside) < 0.3 or along < -1.0:
         return None
     enters = (abs(left) - room) / (-aside if left > 0.0 else aside)
     if not 0.0 < enters < manner.foresight_s:
         return None
-    return _Obstacle(back, max(0.0, along), max(0.0, enters - 1.5), math.inf)
+    return _Obstacle(back, max(0.0, along), max(0.0, enters - 1.5), math.inf, s, enters=True)
 
 
 def _crossing(
@@ -257,4 +397,5 @@ def _crossing(
     clear = (back + 2.0 * half + vehicle.rear_overhang) / max(speed, 1.0)
     if clear < since - 0.7:
         return None  # the car is through before the other comes
-    return _Obstacle(back, 0.0, 0.0, until + 0.5)
+    middle = min(s for _, s in blocked)
+    return _Obstacle(back, 0.0, 0.0, until + 0.5, middle, enters=True)

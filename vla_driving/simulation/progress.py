@@ -65,6 +65,15 @@ class Progress:
         self.road = self.path.first_road + int(np.clip(beyond, 0, len(self.path.lanes) - 1))
         self.update(motion)
 
+    def reroute(self, motion: Motion, route: RouteMap) -> None:
+        """Follow another route that is the same up to the present road."""
+        self.route = route
+        self.path = route.path(self.road, self.lane)
+        self.along, _ = self.path.locate(
+            motion.x, motion.y, self.path.start_of(self.road), self.path.length
+        )
+        self.update(motion)
+
     @property
     def to_goal(self) -> float:
         """m left to drive."""

@@ -31,17 +31,7 @@ class Radar:
 
     def measure(self, objects: Sequence[SceneObject], front: float) -> tuple[SceneObject, ...]:
         """What a sensor `front` m before base_link sees of `objects`, nearest first."""
-        near = [o for o in objects if math.hypot(o.x - front, o.y) <= REACH]
-        hidden = np.zeros(len(_BEARINGS), bool)
-        seen = []
-        for item in sorted(near, key=lambda o: math.hypot(o.x - front, o.y)):
-            covered = _covered(item, front)
-            if not covered.any():
-                continue
-            if hidden[covered].mean() < _HIDDEN_SHARE:
-                seen.append(self._with_errors(item))
-            hidden |= covered
-        return tuple(seen)
+        return tuple(self._with_errors(objects[i]) for i in in_sight(objects, front))
 
     def _with_errors(self, item: SceneObject) -> SceneObject:
         x, y, vx, vy = (float(e) for e in self._random.normal(size=4))
@@ -50,6 +40,26 @@ class Radar:
             velocity_x=item.velocity_x + VELOCITY_ERROR * vx,
             velocity_y=item.velocity_y + VELOCITY_ERROR * vy,
         )
+
+
+def in_sight(objects: Sequence[SceneObject], front: float) -> list[int]:
+    """Which of `objects` a sensor `front` m before base_link can see, nearest first.
+
+    Left out are those beyond REACH or HALF_OPENING and those that hide behind nearer ones.
+    """
+    distance = [math.hypot(o.x - front, o.y) for o in objects]
+    hidden = np.zeros(len(_BEARINGS), bool)
+    seen = []
+    for i in sorted(range(len(objects)), key=distance.__getitem__):
+        if distance[i] > REACH:
+            break
+        covered = _covered(objects[i], front)
+        if not covered.any():
+            continue
+        if hidden[covered].mean() < _HIDDEN_SHARE:
+            seen.append(i)
+        hidden |= covered
+    return seen
 
 
 def _covered(item: SceneObject, front: float) -> npt.NDArray[np.bool_]:

@@ -10,6 +10,7 @@ Needs EGL and a software rasteriser (Debian: libegl1 libgl1-mesa-dri), no X serv
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -23,10 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vla_driving.contract.cameras import Camera
+from vla_driving.contract.cameras import Camera, Mount
 from vla_driving.simulation.assets import ASSET_DIRECTORY, Mesh, Model, load_model
 from vla_driving.simulation.metadrive import SimulatorError
 from vla_driving.simulation.road import Ribbon, Surfaces
+from vla_driving.simulation.scenario import Look
+from vla_driving.simulation.weather import Weather
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -35,6 +38,9 @@ _FAR = 400.0
 _LOD_DISTANCE = 25.0
 _FARTHEST = 200.0
 """m; a car is two pixels wide there."""
+
+_SHORTEST_VEHICLE = 3.0
+"""m; what is shorter has no lamps."""
 
 _ZENITH = (0.32, 0.52, 0.80)
 _HAZE = (0.80, 0.86, 0.91)
@@ -81,6 +87,9 @@ class Renderer:
         import panda3d.core as panda
 
         self.camera = camera
+        self._look = Look()
+        self._seated = camera
+        self._weather: Weather | None = None
         self._panda = panda
         self._scale = supersampling
         self._assets = assets
@@ -102,16 +111,23 @@ class Renderer:
         self._engine.removeAllWindows()
         self._root.removeNode()
 
+    def dress(self, look: Look, seed: int, heading: float) -> None:
+        """Take on a look, before `load_road`; see Weather for `seed` and `heading`."""
+        self._look = look
+        self._seated = dataclasses.replace(self.camera, mount=_knocked(self.camera.mount, look))
+        self._weather = Weather(look, seed, self._seated, heading)
+
     def load_road(self, surfaces: Surfaces) -> None:
         """Replace the ground by another road network."""
+        white, yellow = (_worn(colour, self._look.paint) for colour in (_WHITE, _YELLOW))
         self._road.removeNode()
         self._road = self._root.attachNewNode("road")
         for thing in self._actors.values():
             thing[1].removeNode()
         self._actors.clear()
-        layers: tuple[tuple[list[Ribbon], tuple[float, float, float], float], ...] = (
-            (surfaces.asphalt, _ASPHALT, 0.06), (surfaces.yellow, _YELLOW, 0.02),
-            (surfaces.white, _WHITE, 0.02),
+        layers: tuple[tuple[list[Ribbon], Sequence[float], float], ...] = (
+            (surfaces.asphalt, _ASPHALT, 0.06), (surfaces.yellow, yellow, 0.02),
+            (surfaces.white, white, 0.02),
         )
         self._flat(_grass_mesh(surfaces), 1)
         for order, (ribbons, colour, grain) in enumerate(layers, start=2):
@@ -120,8 +136,13 @@ class Renderer:
         for part in _chunks(surfaces.pavement):
             self._road.attachNewNode(self._node(_kerb_mesh(part))).setTwoSided(True)
 
-    def render(self, base: FloatArray, actors: Sequence[Actor]) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) rgb8, seen from the car whose base_link stands at `base`, (4, 4) in the map."""
+    def render(
+        self, base: FloatArray, actors: Sequence[Actor], time_s: float = 0.0
+    ) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) rgb8, seen from the car whose base_link stands at `base`, (4, 4) in the map.
+
+        The drops of a rain change with `time_s`.
+        """
         self._thread = self._thread or threading.get_ident()
         if self._thread != threading.get_ident():
             raise SimulatorError("a Renderer draws in one thread only: that of its first frame")
@@ -130,6 +151,12 @@ class Renderer:
         self._engine.renderFrame()
         if not self._texture.hasRamImage():
             raise SimulatorError("the software renderer gave no image: is libgl1-mesa-dri there?")
+        image = self._averaged()
+        if self._weather is None:
+            return image
+        return self._weather.apply(image, base, _lamps(actors, base), time_s)
+
+    def _averaged(self) -> npt.NDArray[np.uint8]:
         k, w, h = self._scale, self.camera.width, self.camera.height
         raw = np.frombuffer(self._texture.getRamImage(), np.uint8).reshape(h * k, w * k, -1)
         wide = raw[::-1, :, 2::-1]
@@ -159,7 +186,7 @@ class Renderer:
         return eye
 
     def _place_eye(self, base: FloatArray) -> None:
-        camera = self.camera
+        camera = self._seated
         optical_from_base = camera.rotation()
         # panda3d's camera looks along y with x right and z up.
         panda_from_optical = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
@@ -293,6 +320,35 @@ def _open_buffer(panda: Any, width: int, height: int) -> tuple[Any, Any, Any]:
     texture = panda.Texture()
     buffer.addRenderTexture(texture, panda.GraphicsOutput.RTMCopyRam)
     return engine, buffer, texture
+
+
+def _knocked(mount: Mount, look: Look) -> Mount:
+    """Where a camera sits that was pushed off its mount."""
+    return dataclasses.replace(
+        mount, roll=mount.roll + math.radians(look.camera_roll),
+        pitch=mount.pitch + math.radians(look.camera_pitch),
+        yaw=mount.yaw + math.radians(look.camera_yaw),
+    )
+
+
+def _worn(colour: Sequence[float], paint: float) -> tuple[float, ...]:
+    """Colour of a line of which a share `paint` is left."""
+    return tuple(a + paint * (c - a) for c, a in zip(colour, _ASPHALT, strict=True))
+
+
+def _lamps(actors: Sequence[Actor], base: FloatArray) -> list[tuple[FloatArray, bool]]:
+    """Lamps of vehicles that show towards us: where in the map, and whether they are white."""
+    found = []
+    for actor in actors:
+        if actor.length < _SHORTEST_VEHICLE:
+            continue
+        along = np.array([math.cos(actor.heading), math.sin(actor.heading)])
+        aside = np.array([-along[1], along[0]])
+        centre = np.array([actor.x, actor.y])
+        white = bool((base[:2, 3] - centre) @ along > 0.0)
+        end = centre + (0.5 if white else -0.5) * actor.length * along
+        found += [(end + 0.38 * side * actor.width * aside, white) for side in (-1.0, 1.0)]
+    return found
 
 
 def _srgb(colour: Sequence[float], shade: npt.ArrayLike) -> npt.NDArray[np.uint8]:

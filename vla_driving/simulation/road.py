@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,6 +171,23 @@ class Junction:
     turn: Turn
 
 
+@dataclass(frozen=True)
+class Crossroads:
+    """A crossing, T junction or roundabout on the route: m along it, and the ways out of it.
+
+    `road`: the first road of the route in it; `out`: m at which its last one, the road out, begins.
+    `exits`: by turn, the nodes of the way through it
+    and of the road beyond, up to where that ends; `taken` is the turn of the route.
+    """
+
+    road: int
+    start: float
+    out: float
+    end: float
+    taken: Turn
+    exits: Mapping[Turn, tuple[str, ...]]
+
+
 class RouteMap:
     """The roads of one route and the lanes on them.
 
@@ -187,7 +204,14 @@ class RouteMap:
         self.starts: FloatArray = np.concatenate([[0.0], np.cumsum(lengths)])
         self.length = float(self.starts[-1])
         self.junctions = list(_junctions(road_map, self.nodes, self.lanes, self.starts))
+        self.crossroads = list(_crossroads(road_map, self.nodes, self.starts))
+        self._road_map = road_map
         self._paths: list[LanePath] = []
+
+    def through(self, crossroads: Crossroads, turn: Turn) -> RouteMap:
+        """The route that takes another exit of one of its `crossroads`; it ends where that ends."""
+        nodes = self.nodes[:crossroads.road] + crossroads.exits[turn]
+        return RouteMap(self._road_map, nodes)
 
     def locate(self, x: float, y: float, road: int) -> tuple[int, int, float, float]:
         """Road, lane, m along and to the left of that lane's centre, searched from `road` on."""
@@ -269,37 +293,78 @@ def _painted(lanes: Sequence[Any], index: int, own_left: str) -> bool:
     return bool((own_left if index == 0 else lanes[index - 1].line_types[1]) != "none")
 
 
-def _junctions(
-    road_map: Any, nodes: Sequence[str], lanes: list[list[Any]], starts: FloatArray
-) -> Iterator[Junction]:
+def _blocks(
+    road_map: Any, nodes: Sequence[str]
+) -> Iterator[tuple[Any, int, int]]:
+    """Blocks along a route in order, each with its first and last road."""
     block_of = {
-        (a, b): (block.block_index, block.ID)
+        (a, b): block
         for block in road_map.blocks
         for a, ends in block.block_network.graph.items()
         for b in ends
     }
+    roads = [block_of.get(pair) for pair in itertools.pairwise(nodes)]
     i = 0
-    while i < len(lanes):
-        block, kind = block_of.get((nodes[i], nodes[i + 1]), (-1, "S"))
-        last = i
-        while last + 1 < len(lanes) and block_of.get(
-            (nodes[last + 1], nodes[last + 2]), (-1, "S")
-        )[0] == block:
-            last += 1
-        if kind in ("X", "T"):
-            turned = _wrapped(
-                lane_heading(lanes[last][0], lanes[last][0].length) - lane_heading(lanes[i][0], 0.0)
+    for block, group in itertools.groupby(roads, key=lambda b: b and b.block_index):
+        last = i + len(list(group)) - 1
+        if block is not None:
+            yield roads[i], i, last
+        i = last + 1
+
+
+def _junctions(
+    road_map: Any, nodes: Sequence[str], lanes: list[list[Any]], starts: FloatArray
+) -> Iterator[Junction]:
+    for block, i, last in _blocks(road_map, nodes):
+        if block.ID in ("X", "T"):
+            yield Junction(
+                float(starts[i]), float(starts[last + 1]), _turn(lanes[i][0], lanes[last][0])
             )
-            turn = Turn.STRAIGHT
-            if abs(turned) > math.radians(30.0):
-                turn = Turn.LEFT if turned > 0.0 else Turn.RIGHT
-            yield Junction(float(starts[i]), float(starts[last + 1]), turn)
-        elif kind == "O":
+        elif block.ID == "O":
             # The way in, then the exit: going round, a driver must know where to leave.
             yield Junction(float(starts[i]), float(starts[i + 1]), Turn.ROUNDABOUT)
             out = _last_right_bend(lanes, i + 1, last)
             yield Junction(float(starts[out]), float(starts[out + 1]), Turn.RIGHT)
-        i = last + 1
+
+
+def _turn(first: Any, last: Any) -> Turn:
+    """Which way a driver turns who comes in on one lane and leaves on another."""
+    turned = _wrapped(lane_heading(last, last.length) - lane_heading(first, 0.0))
+    if abs(turned) < math.radians(30.0):
+        return Turn.STRAIGHT
+    return Turn.LEFT if turned > 0.0 else Turn.RIGHT
+
+
+def _crossroads(
+    road_map: Any, nodes: Sequence[str], starts: FloatArray
+) -> Iterator[Crossroads]:
+    graph = road_map.road_network.graph
+    for block, i, last in _blocks(road_map, nodes):
+        if block.ID not in ("X", "T", "O"):
+            continue
+        exits: dict[Turn, tuple[str, ...]] = {}
+        for way in _ways_out(block.block_network.graph, nodes[i]):
+            turn = _turn(graph[way[0]][way[1]][0], graph[way[-2]][way[-1]][0])
+            if turn not in exits and way[-1] != nodes[last + 1]:
+                exits[turn] = way
+        taken = _turn(graph[nodes[i]][nodes[i + 1]][0], graph[nodes[last]][nodes[last + 1]][0])
+        exits[taken] = tuple(nodes[i:])
+        yield Crossroads(
+            i, float(starts[i]), float(starts[last]), float(starts[last + 1]), taken, exits
+        )
+
+
+def _ways_out(graph: Mapping[str, Mapping[str, Any]], entry: str) -> list[tuple[str, ...]]:
+    """Ways through a block from its entry to where its roads end, shortest first."""
+    ways: list[tuple[str, ...]] = []
+    open_: list[tuple[str, ...]] = [(entry,)]
+    while open_:
+        way = open_.pop(0)
+        onward = [n for n in graph.get(way[-1], ()) if n not in way]
+        if not onward and len(way) > 1 and not way[-1].startswith("-"):
+            ways.append(way)
+        open_ += [(*way, n) for n in onward]
+    return ways
 
 
 def _last_right_bend(lanes: list[list[Any]], first: int, last: int) -> int:

@@ -41,6 +41,26 @@ class PlacedObject:
     trigger_distance: float = _optional(
         quantity("m", 0.0, 200.0, "starts to cross when the car is this near"), 40.0
     )
+    measured_from: str = _optional(
+        choice("start", "bend", doc="distance counts from the start or from the end of the "
+                                    "first bend"), "start"
+    )
+    behaviour: str = _optional(
+        choice("stands", "brakes", "cuts_in", doc="cars and trucks: stand, or drive `distance` m "
+                                                  "ahead of the car and then do this"), "stands"
+    )
+    acts_after: float = _optional(quantity("s", 0.0, 600.0, "when it brakes or cuts in"), 5.0)
+    deceleration: float = _optional(quantity("m/s^2", 0.5, 9.0, "of one that drives"), 5.0)
+    final_speed: float = _optional(quantity("m/s", 0.0, 22.0, "that it slows down to"), 0.0)
+    manoeuvre_time: float = _optional(quantity("s", 1.0, 10.0, "that cutting in takes"), 2.5)
+    rests: float = _optional(
+        quantity("s", 0.0, 600.0, "at its final speed before it goes on with the traffic"), 5.0
+    )
+
+    @property
+    def drives(self) -> bool:
+        """Whether it is a car under way."""
+        return self.behaviour != "stands"
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,20 @@ class Disturbance:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Light, weather, paint and how the camera sits, for the whole drive."""
+
+    light: str = _optional(
+        choice("day", "glare", "night", doc="glare: a low sun near the way ahead"), "day"
+    )
+    rain: float = _optional(quantity("", 0.0, 1.0, "drops on the lens, 1: covered"), 0.0)
+    paint: float = _optional(quantity("", 0.0, 1.0, "lane lines, 1: new, 0: worn away"), 1.0)
+    camera_roll: float = _optional(quantity("deg", -5.0, 5.0, "off its mount"), 0.0)
+    camera_pitch: float = _optional(quantity("deg", -5.0, 5.0, "off its mount, down"), 0.0)
+    camera_yaw: float = _optional(quantity("deg", -5.0, 5.0, "off its mount, left"), 0.0)
+
+
+@dataclass(frozen=True)
 class Scenario:
     """One drive. `name` is the file's; `map` a string of BLOCKS, or a number of random ones."""
 
@@ -94,6 +128,7 @@ class Scenario:
     driver: DriverScript = field(default_factory=DriverScript)
     objects: tuple[PlacedObject, ...] = ()
     disturbances: tuple[Disturbance, ...] = ()
+    look: Look = field(default_factory=Look)
 
     def __post_init__(self) -> None:
         if not (re.fullmatch(f"[{BLOCKS}]+", self.map) or re.fullmatch(r"[1-9]\d?", self.map)):

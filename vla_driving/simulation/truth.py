@@ -25,7 +25,8 @@ class Truth:
 
     `path_*`: (N,) centre of the lane to follow, one point a metre, from BEHIND to AHEAD m: `path_s`
     in m from the car's own station, curvature in 1/m; it ends earlier at the goal. `lane_offset`
-    m: rear axle left of its lane's centre; `heading_error` rad against the lane.
+    m: rear axle left of its lane's centre; `heading_error` rad against the lane; `object_keys` name
+    the objects, each the same throughout a drive.
     """
 
     time_s: float
@@ -54,6 +55,7 @@ class Truth:
     path_curvature: FloatArray
     lane_lines: tuple[LaneLine, ...]
     objects: tuple[SceneObject, ...]
+    object_keys: tuple[str, ...]
 
 
 def to_base(

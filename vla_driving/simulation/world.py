@@ -22,9 +22,11 @@ import numpy.typing as npt
 from vla_driving.contract.checksum import vehicle_state_checksum
 from vla_driving.contract.clock import Nanoseconds
 from vla_driving.contract.frames import Image
+from vla_driving.contract.language import Command
 from vla_driving.contract.navigation import Route
 from vla_driving.contract.scene import SceneObject
 from vla_driving.contract.vehicle import ControlCommand, Gear, VehicleParameters, VehicleState
+from vla_driving.simulation.body import Body
 from vla_driving.simulation.drive_by_wire import ActuatorDemand, DriveByWire, DriverInputs
 from vla_driving.simulation.ego import Ego
 from vla_driving.simulation.metadrive import (
@@ -39,8 +41,9 @@ from vla_driving.simulation.radar import Radar
 from vla_driving.simulation.renderer import Actor, Renderer
 from vla_driving.simulation.road import RouteMap, surfaces
 from vla_driving.simulation.scenario import Scenario
-from vla_driving.simulation.surroundings import Body, Surroundings
+from vla_driving.simulation.surroundings import Surroundings
 from vla_driving.simulation.truth import AHEAD, BEHIND, Truth, lane_lines, to_base
+from vla_driving.simulation.wishes import Obedience, Wishes
 
 _SETTLING_STEPS = 100
 _STANDSTILL = 0.03
@@ -101,11 +104,13 @@ class World:
         route = RouteMap(self._engine.current_map, self.ego.vehicle.navigation.checkpoints)
         self.progress = Progress(route, scenario.start_lane, scenario.seed)
         self.progress.begin(self.ego.motion)
+        self.wishes = Wishes(self.vehicle.width)
         self._surroundings = Surroundings(self._engine, scenario, self.progress)
         if scenario.start_speed:
             motion = self.ego.motion
             self.ego.place(motion.x, motion.y, motion.heading, scenario.start_speed)
         if self._renderer is not None:
+            self._renderer.dress(scenario.look, scenario.seed, self.ego.motion.heading)
             self._renderer.load_road(surfaces(self._engine.current_map))
 
     def close(self) -> None:
@@ -184,6 +189,25 @@ class World:
         progress.jump(self.ego.motion, s)
         self._update_metadrive()
 
+    def obey(self, command: Command | None) -> None:
+        """Tell the world the newest command, None for no wish; again and again does no harm.
+
+        A way wished for at the next junction becomes the route; the rest is the driver's to do.
+        See `obedience`.
+        """
+        motion = self.ego.motion
+        self.progress.update(motion)
+        route = self.wishes.hear(command, motion, self.progress, self.time_s)
+        if route is not None:
+            self.progress.reroute(motion, route)
+            self._surroundings.rerouted(route.nodes)
+            navigation = self.ego.vehicle.navigation
+            navigation.set_route(self.ego.vehicle.lane_index, route.nodes[-1])
+
+    def obedience(self) -> Obedience:
+        """Whether what was commanded has come about, or cannot on this map."""
+        return self.wishes.report(self.ego.motion, self.scenario.speed_limit)
+
     def _steps(self, dt_s: float) -> int:
         self._pending_s += dt_s
         count = int(self._pending_s / PHYSICS_STEP_S + 1e-6)
@@ -215,6 +239,7 @@ class World:
         self._count_collisions()
         if self._ticks % DECISION_STEPS == 0:
             self.progress.update(motion)
+            self.wishes.update(motion, self.progress, self.time_s)
             self._update_metadrive()
             self._surroundings.decided()
 
@@ -259,7 +284,7 @@ class World:
         """(H, W, 3) rgb8 of the windscreen camera now."""
         if self._renderer is None:
             raise SimulatorError("this World was made without a renderer")
-        return self._renderer.render(*self.view())
+        return self._renderer.render(*self.view(), self.time_s)
 
     def radar(self) -> tuple[SceneObject, ...]:
         """What the front radar measures now, in base_link."""
@@ -278,6 +303,11 @@ class World:
         """Everybody and everything around the car, in the map."""
         return self._surroundings.bodies()
 
+    @property
+    def touching(self) -> frozenset[str]:
+        """Keys of the bodies that the car's footprint meets now."""
+        return frozenset(self._touched)
+
     def truth(self) -> Truth:
         """Everything about this instant; see Truth."""
         motion, progress = self.ego.motion, self.progress
@@ -287,6 +317,7 @@ class World:
         k = np.arange(*np.searchsorted(path.s, (along - BEHIND, along + AHEAD)))
         x, y = to_base(path.x[k], path.y[k], base)
         turn, turn_distance = progress.next_turn()
+        bodies = self._surroundings.bodies()
         heading_error = motion.heading - float(path.heading[here])
         return Truth(
             time_s=self.time_s, x=motion.x, y=motion.y, heading=motion.heading, speed=motion.speed,
@@ -299,7 +330,9 @@ class World:
             next_turn=turn, distance_to_turn=turn_distance, distance_to_goal=progress.to_goal,
             path_s=path.s[k] - along, path_x=x, path_y=y,
             path_heading=path.heading[k] - motion.heading, path_curvature=path.curvature[k],
-            lane_lines=lane_lines(path, along, base), objects=tuple(self._objects()),
+            lane_lines=lane_lines(path, along, base),
+            objects=tuple(body.seen_from(motion) for body in bodies),
+            object_keys=tuple(body.key for body in bodies),
         )
 
     def _objects(self) -> list[SceneObject]:
