@@ -145,6 +145,47 @@ def test_stamps_of_sets_go_forward_through_a_loss_whatever_comes_late() -> None:
     assert START + 205 * MILLISECOND in stamps and START + 800 * MILLISECOND in stamps
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from([100, 100, 100, 210, 500]), st.integers(5, 600)),
+             min_size=1, max_size=12),
+    st.integers(0, 700),
+)
+@settings(max_examples=60, deadline=None)
+def test_stamps_of_sets_only_go_forward(exposures: list[tuple[int, int]], first_ms: int) -> None:
+    """However long the camera is silent before and between, and however late its images come."""
+    arrivals: dict[int, list[CameraImage]] = {}
+    stamp = first_ms
+    for gap, latency in exposures:
+        arrivals.setdefault(20 * ((stamp + latency) // 20 + 1), []).append(image(stamp))
+        stamp += gap
+    core, stamps = ingest(), list[int]()
+    for now in range(0, stamp + 1300, 20):
+        outputs = step(core, now, *arrivals.get(now, ()))
+        if outputs.frames:
+            stamps.append(outputs.frames.stamp_ns)
+    assert stamps == sorted(set(stamps))
+
+
+def test_the_first_image_may_be_older_than_the_silence_that_was_told() -> None:
+    """A camera that starts late sends what it exposed long ago: no set goes back for that."""
+    core = ingest()
+    told = [o.frames.stamp_ns for o in (step(core, k) for k in range(0, 400, 20)) if o.frames]
+    assert len(told) >= 2
+    late = step(core, 400, image(-20))
+    assert late.frames is None
+    assert late.counters.skipped == 1
+    outputs = step(core, 420, image(410))
+    assert outputs.frames is not None
+    assert outputs.frames.stamp_ns > told[-1]
+
+
+def test_after_a_clock_that_was_set_back_sets_follow_the_new_one() -> None:
+    core = ingest()
+    step(core, 905, image(900))
+    sets = [step(core, 1000 + k, image(k)).frames for k in range(100, 900, 100)]
+    assert any(s is not None and s.stamp_ns < START + 900 * MILLISECOND for s in sets)
+
+
 def test_a_reference_that_never_came_is_missing() -> None:
     core = ingest()
     outputs = [step(core, k) for k in range(0, 500, 50)]

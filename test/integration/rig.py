@@ -42,7 +42,7 @@ OUTPUTS = {
 }
 # Nodes of a busy test machine: what is tested is who reacts and how, not how soon.
 PATIENT = (
-    "camera_ingest.health.max_age=1.0", "camera_ingest.health.max_silence=1.0",
+    "camera_ingest.health.max_age=1.0", "camera_ingest.health.max_silence=10.0",
     "vla_inference.max_frame_age=1.0",
     "vla_inference.max_vehicle_state_age=0.5", "vla_inference.plan_validity=1.5",
     "safety_monitor.inputs.plan_max_age=1.5", "safety_monitor.inputs.vehicle_state_max_age=0.8",

@@ -199,7 +199,6 @@ def test_a_released_cap_starts_anew() -> None:
 @pytest.mark.parametrize(
     ("camera", "check"),
     [
-        (FrameStatus.STALE, "camera_health"), (FrameStatus.MISSING, "camera_health"),
         (FrameStatus.FROZEN, "camera_health"), (FrameStatus.COVERED, "camera_health"),
         (FrameStatus.DARK, "light"), (FrameStatus.OVEREXPOSED, "light"),
         (FrameStatus.BLURRED, "visibility"), (99, "camera_health"),

@@ -277,8 +277,8 @@ def camera(status: Any, name: str = "front") -> CameraReport:
 @pytest.mark.parametrize(
     ("status", "check", "words"),
     [
-        (FrameStatus.STALE, "camera_health", "stale for 0.31 s"),
-        (FrameStatus.MISSING, "camera_health", "missing for 0.31 s"),
+        (FrameStatus.STALE, "camera_late", "stale for 0.31 s"),
+        (FrameStatus.MISSING, "camera_late", "missing for 0.31 s"),
         (FrameStatus.FROZEN, "camera_health", "frozen for 0.31 s"),
         (FrameStatus.COVERED, "camera_health", "covered, contrast 0.31"),
         (FrameStatus.DARK, "light", "dark, brightness 0.31"),
@@ -291,7 +291,7 @@ def test_what_is_wrong_with_a_camera_is_said_by_one_check(
     status: Any, check: str, words: str
 ) -> None:
     both = seen(camera(FrameStatus.OK, "left"), camera(status))
-    for name in ("camera_health", "light", "visibility"):
+    for name in ("camera_health", "camera_late", "light", "visibility"):
         found = outcome(name, **both)
         if name != check:
             assert (found.verdict, found.value) == (PASS, 0.0)
@@ -302,7 +302,23 @@ def test_what_is_wrong_with_a_camera_is_said_by_one_check(
         assert found.text().startswith(f"front camera {words}")
 
 
-@pytest.mark.parametrize("name", ["camera_health", "light", "visibility", "camera_set"])
+@pytest.mark.parametrize("status", [FrameStatus.STALE, FrameStatus.MISSING])
+@pytest.mark.parametrize(
+    ("lost", "check"),
+    [((), "camera_late"), (("left",), "camera_late"), (("front",), "camera_health")],
+)
+def test_a_camera_is_late_until_it_is_lost(
+    status: FrameStatus, lost: tuple[str, ...], check: str
+) -> None:
+    both = seen(camera(FrameStatus.OK, "left"), camera(status)) | {"lost": frozenset(lost)}
+    assert outcome(check, **both).counts
+    other = {"camera_late": "camera_health", "camera_health": "camera_late"}[check]
+    assert outcome(other, **both).verdict == PASS
+
+
+@pytest.mark.parametrize(
+    "name", ["camera_health", "camera_late", "light", "visibility", "camera_set"]
+)
 def test_without_camera_health_no_camera_is_judged(name: str) -> None:
     found = outcome(name)
     assert (found.value, found.verdict) == (0.0, PASS)

@@ -93,8 +93,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "SR-11", "A camera that is missing, frozen, dark, blinded, covered or blurred, or a set of "
-        "cameras that is not this car's, ends in a stop.",
-        ("HZ-06", "HZ-09"), ("camera_health", "camera_set", "light", "visibility"),
+        "cameras that is not this car's, ends in a stop; one lost picture alone slows down.",
+        ("HZ-06", "HZ-09"), ("camera_health", "camera_late", "camera_set", "light", "visibility"),
         faults=("camera_*",),
     ),
     Requirement(

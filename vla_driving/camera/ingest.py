@@ -22,8 +22,6 @@ from vla_driving.contract.settings import SettingsError
 
 EARLY = 0.3
 """Share of a period by which an image may come before it is due."""
-OVERDUE = 1.5
-"""Periods of the reference without an image before it can be lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +108,9 @@ class CameraIngest:
         self._started_ns: Nanoseconds | None = None
         self._good_ns: dict[str, Nanoseconds] = {}
         self._heard_ns: Nanoseconds = 0
-        self._patience_s = max(
-            settings.health.max_silence, OVERDUE / camera_hz[settings.reference]
-        )
+        reference_s = 1.0 / camera_hz[settings.reference]
+        self._patience_s = settings.health.max_silence * reference_s
+        self._tell_every_ns = max(self._period_ns, nanoseconds(reference_s))
         self._due_ns: Nanoseconds | None = None
         self._told_ns: Nanoseconds = 0
         self._set_ns: Nanoseconds = 0
@@ -121,7 +119,7 @@ class CameraIngest:
         """Take images in; a set where one is due, or where the reference's loss must be told."""
         if self._started_ns is None or now_ns < self._told_ns:
             self._started_ns = self._told_ns = self._heard_ns = now_ns
-            self._due_ns = None
+            self._due_ns, self._set_ns = None, 0
             self._good_ns = dict.fromkeys(self._names, now_ns)
         for info in inputs.infos:
             if info.camera in self._channels:
@@ -130,7 +128,7 @@ class CameraIngest:
             self._take(image, now_ns)
         frames = None
         if paired := self._pairs.take(now_ns):
-            if self._is_due(paired.stamp_ns):
+            if paired.stamp_ns > self._set_ns and self._is_due(paired.stamp_ns):
                 frames = self._set_of(paired, inputs.moving, now_ns)
             else:
                 self._count(skipped=1)
@@ -156,6 +154,8 @@ class CameraIngest:
         except BadImage as bad:
             self._reject(bad.fault)
             return
+        reference = image.camera == self._settings.reference
+        newest = self._pairs.newest.get(image.camera)
         for picture in pictures:
             if fault := self._pairs.add(picture, now_ns):
                 self._reject(fault)
@@ -163,8 +163,10 @@ class CameraIngest:
                 channel.arrived(picture)
                 if jump := self._pairs.jump(image.camera):
                     self._input_faults[jump.subject] = jump
-                if image.camera == self._settings.reference:
+                if reference:
                     self._heard_ns = now_ns
+                    if newest is not None and picture.stamp_ns <= newest:
+                        self._set_ns = 0  # its clock was set back, and the sets follow it
 
     def _reject(self, fault: Fault) -> None:
         self._count(dropped=1)
@@ -182,17 +184,16 @@ class CameraIngest:
         return True
 
     def _is_silent(self, now_ns: Nanoseconds) -> bool:
-        """Whether the reference is overdue so long that its loss must be told, once a period."""
+        """Whether the reference is overdue so long that it must be told, once a period."""
         quiet = age_s(self._heard_ns, now_ns) > self._patience_s
-        return quiet and now_ns - self._told_ns >= self._period_ns
+        return quiet and now_ns - self._told_ns >= self._tell_every_ns
 
     def _lost_stamp(self, now_ns: Nanoseconds) -> Nanoseconds:
         """Of a set without its reference: later than the set before, earlier than what may come."""
         newest = self._pairs.newest[self._settings.reference]
-        before = self._set_ns
         if newest is None:
-            return now_ns - nanoseconds(self._settings.health.max_age)
-        return before + 1 if 0 <= before - newest < self._period_ns else newest
+            newest = now_ns - nanoseconds(self._settings.health.max_age)
+        return max(newest, self._set_ns + 1)
 
     def _set_of(self, paired: Paired, moving: bool, now_ns: Nanoseconds) -> FrameSet:
         faults: list[Fault] = []

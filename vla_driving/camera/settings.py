@@ -13,7 +13,7 @@ class HealthSettings:
 
     max_age: float = quantity("s", 0.02, 2.0, "an image exposed longer ago is stale")
     max_silence: float = quantity(
-        "s", 0.05, 2.0, "after the reference's last image came, it is lost; at least 1.5 periods"
+        "periods", 1.2, 100.0, "of the reference without an image before it is told to be late"
     )
     frozen_after: int = quantity("images", 2, 100, "equal images in a row while the car moves")
     dark_level: float = quantity("levels", 0.0, 128.0, "darker in its 95th percentile is dark")

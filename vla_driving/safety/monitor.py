@@ -33,6 +33,7 @@ from vla_driving.safety.fallback import Fallback
 from vla_driving.safety.following import Following
 from vla_driving.safety.intake import Intake, MonitorInputs
 from vla_driving.safety.judge import Outcome, StateJudge
+from vla_driving.safety.lateness import Lateness
 from vla_driving.safety.navigation import off_route
 from vla_driving.safety.repetition import Repetition
 from vla_driving.safety.settings import SafetyMonitorSettings
@@ -85,6 +86,7 @@ class SafetyMonitor:
         self._judge = StateJudge(STATE_CHECKS, self._limits)
         self._following = Following(settings.following, vehicle)
         self._repetition = Repetition()
+        self._lateness = Lateness()
         self._cameras = cameras
         self._publishers: dict[str, int] = {}
         self._off_route = 0.0
@@ -165,6 +167,7 @@ class SafetyMonitor:
         self._approval.clear()
         self._following.clear()
         self._buttons.forget()
+        self._lateness.forget()
         self._judge.forget()
         self._fallback.rebase(now_ns)
         self._engagement = replace(self._engagement, since_ns=now_ns, override_ns=now_ns)
@@ -188,7 +191,8 @@ class SafetyMonitor:
             self._off_route = off_route(route.x, route.y)
         self._publishers.update(inputs.publishers)
         intake.driver_state.take(inputs.driver_states, now_ns)
-        intake.frames.take(inputs.frames, now_ns)
+        for health in intake.frames.take(inputs.frames, now_ns):
+            self._lateness.take(health)
         intake.heartbeats.take(inputs.heartbeats, now_ns)
         for plan in intake.plan.take(inputs.plans, now_ns):
             approval.consider(plan, self._speed(now_ns), self._limit_with(plan, now_ns), now_ns)
@@ -229,6 +233,7 @@ class SafetyMonitor:
             above_cap=self._above_cap(state),
             unlisted_m=approval.unlisted_m,
             cameras=self._cameras,
+            lost=self._lateness.lost(),
             publishers=max(
                 self._publishers.items(), key=lambda item: item[1], default=("", 1)
             ),

@@ -37,6 +37,10 @@ marked "every step" against the newest objects (a foreseen collision counts afte
 `collision_confirm`, one that asks for an emergency stop at once). In the step in which that
 ends, the stop begins.
 
+A car that stands waits instead: where the world around is all that speaks against the plan, it is
+held with its brakes (DEGRADED, "waiting") for as long as plans keep coming and nothing else fails,
+and drives on with the next plan that is approved. Nothing was stopped, so nobody need engage again.
+
 Objects of the model's scene and of the independent list are both held against the plan. Each
 keeps its speed along and across the path of the plan, so that in a bend a car in the next lane
 stays in the next lane. A contact counts unless it comes from behind or while the car stands.
@@ -46,7 +50,8 @@ Two worst cases are held against the plan as well. *The one ahead brakes fully*
 braking, `answer_time` later, stops this car behind it. *A neighbour cuts in*: whoever drives the
 same way in reach of `cut_in_lateral_speed` may start now; full braking, or driving on past it, must
 leave a difference of speed of at most `max_cut_in_impact` at the contact. Both ask for a lower
-speed, the one at which they pass.
+speed, the one at which they pass. Too short a gap (`headway`) asks for nothing where the plan by
+itself slows as a cap would: that is the proper response.
 
 An object on the path that only one of the two sources holds, within a comfortable stop's way and
 `max_unseen`, asks for a slow speed once it lasts.
@@ -54,7 +59,9 @@ An object on the path that only one of the two sources holds, within a comfortab
 Every message but the signs of life carries a checksum and, requests apart, a number and a stamp:
 one that does not fit, is not finite or lies in the future is refused and told at once, and the one
 before stays in force. Signs of life say nothing but that they came. Pixels are not looked at: the
-health of the cameras has its own small topic. A second publisher on a topic of the car's control is
+health of the cameras has its own small topic. A camera whose picture is missing or stale in one
+set slows the car down (`camera_late`), in two sets in a row it stops the car (`camera_health`).
+A second publisher on a topic of the car's control is
 counted in the graph of nodes ten times a second, by the bridge for approved plans too.
 
 ## The ladder

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from vla_driving.contract.events import Severity
-from vla_driving.contract.frames import FrameStatus
+from vla_driving.contract.frames import CameraReport, FrameStatus
 from vla_driving.contract.supervision import Level, Verdict
 from vla_driving.safety.checks.table import Group, Limits, Measured, Situation, StateCheck
 from vla_driving.safety.heartbeats import NODES
 from vla_driving.safety.intake import Intake, Watch
+from vla_driving.safety.lateness import LATE
 
 Pick = Callable[[Intake], Watch[Any]]
 
@@ -133,7 +134,10 @@ def _alive(node: str) -> StateCheck:
     )
 
 
-def _cameras(concerns: Callable[[int], bool]) -> Callable[[Situation], Measured]:
+Concerns = Callable[[CameraReport, Situation], bool]
+
+
+def _cameras(concerns: Concerns) -> Callable[[Situation], Measured]:
     """The first camera whose status is not OK and `concerns` this check."""
 
     def measure(situation: Situation) -> Measured:
@@ -141,7 +145,7 @@ def _cameras(concerns: Callable[[int], bool]) -> Callable[[Situation], Measured]
         if health is None:
             return _NO_HEALTH
         for camera in health.cameras:
-            if camera.status != FrameStatus.OK and concerns(camera.status):
+            if camera.status != FrameStatus.OK and concerns(camera, situation):
                 words = _WORDS.get(camera.status, f"in the unknown state {camera.status:.0f}")
                 return Measured(
                     float(camera.status_value), Verdict.FAIL, float(camera.status_limit),
@@ -158,8 +162,22 @@ _LIGHT = (FrameStatus.DARK, FrameStatus.OVEREXPOSED)
 _VISIBILITY = (FrameStatus.BLURRED,)
 
 
-def _device(status: int) -> bool:
-    return status not in _LIGHT and status not in _VISIBILITY
+def _late(camera: CameraReport, situation: Situation) -> bool:
+    return camera.status in LATE and camera.name not in situation.lost
+
+
+def _device(camera: CameraReport, situation: Situation) -> bool:
+    if camera.status in LATE:
+        return camera.name in situation.lost
+    return camera.status not in _LIGHT and camera.status not in _VISIBILITY
+
+
+def _light(camera: CameraReport, situation: Situation) -> bool:
+    return camera.status in _LIGHT
+
+
+def _visibility(camera: CameraReport, situation: Situation) -> bool:
+    return camera.status in _VISIBILITY
 
 
 def _camera_set(situation: Situation) -> Measured:
@@ -264,9 +282,13 @@ CHECKS: tuple[StateCheck, ...] = (
             "cameras are well", "status by camera_ingest", measure=_cameras(concerns),
         )
         for name, concerns in (
-            ("camera_health", _device), ("light", _LIGHT.__contains__),
-            ("visibility", _VISIBILITY.__contains__),
+            ("camera_health", _device), ("light", _light), ("visibility", _visibility),
         )
+    ),
+    StateCheck(
+        "camera_late", Group.INPUTS, "vla/camera_health", _none, "", Severity.WARNING,
+        Level.DEGRADED, "cameras are well", "one lost picture slows down, the second one stops",
+        measure=_cameras(_late),
     ),
     StateCheck(
         "camera_set", Group.INPUTS, "vla/camera_health", _none, "cameras", Severity.ERROR,

@@ -78,6 +78,7 @@ class Situation:
     above_cap: float = 0.0
     unlisted_m: float | None = None
     cameras: tuple[str, ...] = ()
+    lost: frozenset[str] = frozenset()
     publishers: tuple[str, int] = ("", 1)
 
     @property
