@@ -94,6 +94,15 @@ def test_out_of_a_roundabout_the_turn_comes_after_a_bend_the_other_way() -> None
     assert not speaks(plan.CHECKS, "plan_action_heading", left)
 
 
+@pytest.mark.requirement("SR-25")
+def test_after_the_turn_a_bend_the_other_way_may_come() -> None:
+    bend = np.where(np.arange(POINTS) < 10, -0.05, np.where(np.arange(POINTS) < 50, 0.0, 0.1))
+    path = integrate(6.0, np.zeros(POINTS), bend)
+    assert path.heading[-1] > SETTINGS.plan.max_action_heading
+    right = candidates(path, 6.0, NOWHERE_M, lateral_action=LateralAction.TURN_RIGHT)
+    assert not speaks(plan.CHECKS, "plan_action_heading", right)
+
+
 @pytest.mark.parametrize(
     ("action", "bend"), [(LateralAction.TURN_RIGHT, 0.05), (LateralAction.TURN_LEFT, -0.05)]
 )

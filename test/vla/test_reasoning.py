@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from vla_driving.contract.navigation import Turn
 from vla_driving.contract.plan import LateralAction, LongitudinalAction
 from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectClass, SceneObject
-from vla_driving.contract.trajectory import Trajectory, integrate
+from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.vla.inputs import NO_ROUTE, Navigation
 from vla_driving.vla.outputs import Decoded
 from vla_driving.vla.reasoning import (
@@ -87,6 +87,22 @@ def test_lateral_actions() -> None:
     assert lateral_action(straight, LINES, far) == LateralAction.KEEP_LANE
     right = Navigation(Turn.RIGHT, 20.0, 0.0)
     assert lateral_action(straight, LINES, right) == LateralAction.TURN_RIGHT
+
+
+@pytest.mark.parametrize(
+    ("turn", "bend", "action"),
+    [(Turn.RIGHT, 0.01, LateralAction.TURN_RIGHT), (Turn.LEFT, -0.01, LateralAction.TURN_LEFT)],
+)
+def test_a_turn_that_is_over_or_not_yet_reached_is_not_told_of_a_bend_the_other_way(
+    turn: Turn, bend: float, action: LateralAction
+) -> None:
+    """Out of a junction into a bend: within the junction the route still says so."""
+    within = Navigation(turn, 0.0, 0.0)
+    assert lateral_action(path(8.0, 0.0, bend), (), within) == LateralAction.KEEP_LANE
+    assert lateral_action(path(8.0, 0.0, -bend), (), within) == action
+    turns = np.where(np.arange(POINTS) < 50, bend, -5.0 * bend)
+    both = integrate(8.0, np.zeros(POINTS), turns)
+    assert lateral_action(both, (), within) == action
 
 
 def test_what_is_in_the_way_follows_the_path() -> None:

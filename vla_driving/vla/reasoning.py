@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from vla_driving.contract.navigation import Turn
 from vla_driving.contract.plan import Evidence, LateralAction, LongitudinalAction
@@ -27,6 +28,8 @@ CROSSED = 0.3
 """m. The rear axle's middle this far beyond a line has changed the lane."""
 ROUND = 0.6
 """rad. A path turned further has gone round a bend."""
+TURNING, AWAY = 0.1, 0.2
+"""rad. A path that turns by less than the first does not turn, by more than the second it bends."""
 SHARP = 0.01
 """1/m, above which a bend is worth a word (radius below 100 m)."""
 
@@ -87,9 +90,9 @@ def lateral_action(
 ) -> LateralAction:
     """A turn that the route asks for within the path, a lane line crossed, or neither."""
     if navigation.distance_to_turn < float(path.x[-1]):
-        if navigation.turn == Turn.LEFT:
+        if navigation.turn == Turn.LEFT and not _bends_away(path.heading):
             return LateralAction.TURN_LEFT
-        if navigation.turn == Turn.RIGHT:
+        if navigation.turn == Turn.RIGHT and not _bends_away(-path.heading):
             return LateralAction.TURN_RIGHT
     lines = {line.kind: line for line in lane_lines}
     if (left := lines.get(LaneLineKind.LANE_LEFT)) and _offset(path, left) > CROSSED:
@@ -97,6 +100,12 @@ def lateral_action(
     if (right := lines.get(LaneLineKind.LANE_RIGHT)) and _offset(path, right) < -CROSSED:
         return LateralAction.CHANGE_RIGHT
     return LateralAction.KEEP_LANE
+
+
+def _bends_away(heading: npt.NDArray[np.float32]) -> bool:
+    """Whether a path only bends to the right: its turn to the left is over, or not yet reached."""
+    turned = float((heading - np.minimum.accumulate(heading)).max())
+    return turned < TURNING and float(heading[-1]) < -AWAY
 
 
 def object_in_the_way(

@@ -34,8 +34,9 @@ _HALF_SECOND = 5
 """Periods over which lateral jerk is averaged (UN R79 5.6.2.1.3)."""
 _ACTION_AT = 29
 """Index of the point at 3 s, where the stated action must show."""
-_LAST_S = -11
-"""Index of the point one second before the last."""
+_SIDES = {LateralAction.TURN_LEFT: 1.0, LateralAction.TURN_RIGHT: -1.0}
+_TURNS = 0.1
+"""rad. A plan that turns by less does not turn."""
 
 
 def _derived(
@@ -185,16 +186,16 @@ def _action_speed(c: Candidates) -> FloatArray:
 def _action_heading(c: Candidates) -> FloatArray:
     """How far the plan turns against its stated turn, rad.
 
-    A bend the other way may come before it, as in a roundabout: where the plan ends in the stated
-    turn it contradicts nothing.
+    Bends the other way may come before and after it, as in a roundabout: a plan that somewhere
+    turns as stated contradicts nothing.
     """
-    turned, at_end = c.batch.heading[:, -1], c.batch.heading[:, -1] - c.batch.heading[:, _LAST_S]
-    action = c.plan.lateral_action
-    if action == LateralAction.TURN_LEFT:
-        return np.where(at_end > 0.0, 0.0, -turned)
-    if action == LateralAction.TURN_RIGHT:
-        return np.where(at_end < 0.0, 0.0, turned)
-    return np.zeros(len(c.batch))
+    side = _SIDES.get(c.plan.lateral_action)
+    if side is None:
+        return np.zeros(len(c.batch))
+    heading = side * c.batch.heading
+    turned = (heading - np.minimum.accumulate(heading, axis=1)).max(axis=1)
+    against: FloatArray = np.where(turned >= _TURNS, 0.0, -heading[:, -1])
+    return against
 
 
 def _uncertainty(situation: Situation) -> Measured:
