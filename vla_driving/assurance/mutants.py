@@ -27,7 +27,9 @@ from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
 
 _HEADER = "from __future__ import annotations\n"
-_DECORATORS = ("property", "cached_property", "staticmethod", "classmethod")
+_DECORATORS = ("property", "cached_property", "staticmethod", "classmethod", "part", "compiled")
+"""Functions under any other decorator are left alone. The last two compile a function's loops; with
+NUMBA_DISABLE_JIT set they leave it as it is."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,12 @@ class _Visitor(MutationVisitor):
     """mutmut's, which leaves every decorated function alone, for properties too."""
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, cst.Decorator):
+            return True
         if isinstance(node, cst.FunctionDef) and len(node.decorators) == 1:
             decorator = node.decorators[0].decorator
-            return not (isinstance(decorator, cst.Name) and decorator.value in _DECORATORS)
+            name = decorator.func if isinstance(decorator, cst.Call) else decorator
+            return not (isinstance(name, cst.Name) and name.value in _DECORATORS)
         skip: bool = super()._skip_node_and_children(node)
         return skip
 

@@ -42,8 +42,9 @@ RESULT = Path("out/safety/mutation.json")
 KEPT = Path("out/mutation")
 EQUIVALENT = Path("test/safety/equivalent_mutants.toml")
 TESTS = ("test/safety", "test/control")
-LEFT_OUT = ("vla_driving/safety/reference.py",)
-"""Writes the documentation; decides nothing."""
+LEFT_OUT = ("vla_driving/safety/reference.py", "vla_driving/safety/compiled.py")
+"""One writes the documentation, the other compiles: they decide nothing. Mutants run uncompiled;
+that compiled loops say the same is tested (test/safety/test_compiled.py)."""
 _NORMAL_95 = 1.96
 
 
@@ -78,7 +79,8 @@ class Prints:
     def of(cls, root: Path) -> Prints:
         """Of the tree as it is."""
         helpers, files = hashlib.sha256(), {}
-        for path in sorted(path for folder in TESTS for path in (root / folder).rglob("*.py")):
+        kept = (path for folder in TESTS for path in (root / folder).rglob("*") if path.is_file())
+        for path in sorted(path for path in kept if path.suffix in (".py", ".txt")):
             name, text = path.relative_to(root).as_posix(), path.read_bytes()
             if path.name.startswith("test_"):
                 files[name] = hashlib.sha256(text).hexdigest()
