@@ -1,13 +1,15 @@
-"""What the pilot is taught: positions, first controls, lane lines, objects, its own doubt."""
+"""What the pilot is taught: positions, first controls, lane lines, objects, reasons, its doubt."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vla_driving.contract.language import Intent
 from vla_driving.contract.scene import ObjectClass
 from vla_driving.contract.trajectory import TIMES_S
 from vla_driving.learning.network import Decoded
@@ -24,17 +26,44 @@ winner-takes-all, Rupprecht et al. 2017)."""
 @dataclass(frozen=True)
 class Labels:
     """Truth for a batch of B: speed (B,), acceleration and curvature (B, 64), lane_lines
-    (B, 4, 1 + S), objects (B, M, 8)."""
+    (B, 4, 1 + S), objects (B, M, 8), intent in force (B,), cause (B,), the slot of its object
+    (B,) and m to it (B,), both -1 for none."""
 
     speed: Tensor
     acceleration: Tensor
     curvature: Tensor
     lane_lines: Tensor
     objects: Tensor
+    intent: Tensor
+    cause: Tensor
+    cause_object: Tensor
+    cause_distance: Tensor
 
 
-def total_loss(decoded: Decoded, labels: Labels) -> tuple[Tensor, dict[str, Tensor]]:
-    """Scalar to minimise and its parts; the figures `ade` and `position_2s` are in m."""
+@dataclass(frozen=True)
+class Weights:
+    """How much each part of the loss counts besides driving."""
+
+    choose: float = 0.2
+    doubt: float = 0.1
+    lines: float = 0.5
+    objects: float = 0.3
+    cause: float = 0.2
+
+    def without_scene(self) -> Weights:
+        """The same without lane lines and objects."""
+        return dataclasses.replace(self, lines=0.0, objects=0.0)
+
+
+def total_loss(
+    decoded: Decoded, labels: Labels, weights: Weights | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Scalar to minimise and its parts.
+
+    Figures among them: `ade`, `position_2s` in m; `velocity` m/s along the road, of the nearest
+    thing in the way; `cause_right`, a share.
+    """
+    weights = weights or Weights()
     truth = integrate(labels.speed, labels.acceleration, labels.curvature)
     speed = labels.speed[:, None].expand(-1, decoded.acceleration.shape[1])
     motion = integrate(speed, decoded.acceleration, decoded.curvature)
@@ -49,16 +78,21 @@ def total_loss(decoded: Decoded, labels: Labels) -> tuple[Tensor, dict[str, Tens
     doubt = _doubt_cost(decoded.uncertainty, error[:, TWO_SECONDS])
     lines = _line_cost(decoded, labels.lane_lines)
     objects = _object_cost(decoded, labels.objects)
-    total = drive + 0.2 * choose + 0.1 * doubt + 0.5 * lines + 0.3 * objects
+    cause = _cause_cost(decoded, labels)
+    total = (
+        drive + weights.choose * choose + weights.doubt * doubt + weights.lines * lines
+        + weights.objects * objects + weights.cause * cause
+    )
     parts = {
         "loss": total, "drive": drive, "choose": choose, "doubt": doubt, "lines": lines,
-        "objects": objects, "ade": error.mean(), "position_2s": error[:, TWO_SECONDS].mean(),
+        "objects": objects, "cause": cause, "ade": error.mean(),
+        "position_2s": error[:, TWO_SECONDS].mean(), **_figures(decoded, labels),
     }
     return total, {k: v.detach() for k, v in parts.items()}
 
 
 def importance(labels: Labels) -> Tensor:
-    """(B,) how much a frame counts: bends, braking and obstacles are rarer than they matter."""
+    """(B,) how much a frame counts: bends, braking, obstacles and wishes are rare."""
     soon = slice(0, 2 * FIRST_SECOND)
     bend = labels.curvature[:, soon].abs().amax(1) / 0.03
     braking = -labels.acceleration[:, soon].amin(1) / 2.0
@@ -66,7 +100,8 @@ def importance(labels: Labels) -> Tensor:
     blocked = first[:, 0] * (first[:, 1] < 40.0)
     small = blocked * (first[:, OBJECT_NUMBERS] >= float(ObjectClass.PEDESTRIAN))
     bend, braking = bend.clamp(0.0, 1.0), braking.clamp(0.0, 1.0)
-    return 1.0 + 0.7 * bend + 1.5 * braking + blocked + 1.5 * small
+    wished = (labels.intent != float(Intent.NONE)).to(bend.dtype)
+    return 1.0 + 0.7 * bend + 1.5 * braking + blocked + 1.5 * small + wished
 
 
 @torch.no_grad()
@@ -138,3 +173,25 @@ def _object_cost(decoded: Decoded, truth: Tensor) -> Tensor:
     ).view_as(there)
     number = there.sum().clamp(min=1.0)
     return exists + ((error / distance + 0.1 * kind) * there).sum() / number
+
+
+def _cause_cost(decoded: Decoded, labels: Labels) -> Tensor:
+    """Cross-entropy of the cause and of its object, and the distance to it where there is one."""
+    what = functional.cross_entropy(decoded.cause_logits, labels.cause.long())
+    which = functional.cross_entropy(decoded.cause_object_logits, labels.cause_object.long() + 1)
+    known = (labels.cause_distance >= 0.0).to(what.dtype)
+    distance = functional.smooth_l1_loss(
+        decoded.cause_distance / 10.0, labels.cause_distance.clamp(0.0, 60.0) / 10.0,
+        reduction="none",
+    )
+    return what + 0.5 * which + (distance * known).sum() / known.sum().clamp(min=1.0)
+
+
+def _figures(decoded: Decoded, labels: Labels) -> dict[str, Tensor]:
+    moving = labels.objects[:, 0, 0]
+    velocity = (decoded.object_numbers[:, 0, 2] - labels.objects[:, 0, 3]).abs()
+    right = decoded.cause_logits.argmax(1) == labels.cause.long()
+    return {
+        "velocity": (velocity * moving).sum() / moving.sum().clamp(min=1.0),
+        "cause_right": right.float().mean(),
+    }

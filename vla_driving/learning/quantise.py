@@ -2,8 +2,9 @@
 
 float16: every tensor but inputs and outputs. int8: explicit Q/DQ around the convolutions, which do
 nearly all of the work, everything else in float16; symmetric, weights per channel, ranges from
-frames of training seeds. Both are typed throughout, as TensorRT 11 wants it; OpenVINO and ONNX
-Runtime run the same files. How far the answers move is measured on frames of select seeds.
+frames of training clips. Both are typed throughout, as TensorRT 11 wants it; OpenVINO and ONNX
+Runtime run the same files. How far the answers move is measured on clips that were not taught, each
+precision with a memory of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 from vla_driving import paths
 from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.trajectory import integrate
-from vla_driving.learning.collect import collect, run_episode
-from vla_driving.learning.dataset import DatasetError, read_episode
-from vla_driving.learning.driving import load_setting
+from vla_driving.learning.clips import Clip, clip_paths, read_clip
+from vla_driving.learning.dataset import DatasetError
+from vla_driving.learning.fit import split
 from vla_driving.learning.graph import halve_weights, save, tidy
-from vla_driving.learning.scenes import SELECT_SEEDS, TRAIN_SEEDS, scene
-from vla_driving.simulation.metadrive import SimulatorError
+from vla_driving.learning.tensors import ROUTE_M, SHAPES
+from vla_driving.vla.inputs import route_vector
 from vla_driving.vla.manifest import Model, ModelFile, Score, load_model, save_manifest
 from vla_driving.vla.runtimes.base import Runtime
 from vla_driving.vla.runtimes.openvino import OpenVinoRuntime
@@ -46,8 +47,6 @@ from vla_driving.vla.runtimes.openvino import OpenVinoRuntime
 Tensors = dict[str, npt.NDArray[Any]]
 
 CALIBRATION_FRAMES = 256
-HELD_OUT_SEEDS = SELECT_SEEDS[300:]
-"""Behind the select seeds that closed-loop scores are taken from."""
 TYPED_OPSET = 21
 """From 19 on QuantizeLinear takes float16; 21 is the newest that TensorRT 10.0 parses."""
 TWO_SECONDS = 19
@@ -113,67 +112,91 @@ def _standard_domain(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def calibration_frames(data: Path, count: int) -> list[Tensors]:
-    """Frames of training seeds, spread over all episodes below `data`; none there: some are driven.
+def calibration_frames(data: Path, count: int, names: Sequence[str]) -> list[Tensors]:
+    """Frames of training clips, spread over all below `data`, as tensors of these `names`.
 
-    Raises DatasetError, SimulatorError.
+    Raises DatasetError.
     """
-    if not any(data.rglob("*.npz")):
-        print(f"{data}: no episodes; the teacher drives {count} frames", flush=True)
-        collect(data / "teacher", TRAIN_SEEDS, load_setting(), None, count)
     chance = np.random.default_rng(0)
-    episodes = sorted(data.rglob("*.npz"))
-    chance.shuffle(episodes)
+    paths = split(clip_paths(data))[0]
+    if not paths:
+        raise DatasetError(f"{data}: no clips to calibrate on; collect some first (make train)")
+    chance.shuffle(paths)
     frames: list[Tensors] = []
-    for path in episodes:
-        episode = read_episode(path)
-        for k in chance.choice(len(episode), min(3, len(episode)), replace=False):
-            labels = episode.labels
-            frames.append(_tensors(episode.images[k], labels["speed"][k], labels["navigation"][k]))
+    for path in paths:
+        clip = read_clip(path)
+        for k in chance.choice(len(clip), min(3, len(clip)), replace=False):
+            frames.append(frame_tensors(clip, int(k), names))
         if len(frames) >= count:
             break
     return frames[:count]
 
 
-def held_out_frames(count: int) -> list[Tensors]:
-    """Frames of the teacher's drives on select seeds. Raises SimulatorError, SettingsError."""
-    setting = load_setting()
-    frames: list[Tensors] = []
-    for seed in HELD_OUT_SEEDS:
-        with setting.open(scene(seed)) as world:
-            samples = run_episode(world, seed, None).samples
-        frames += [_tensors(s.image, s.speed, s.navigation) for s in samples]
-        print(f"select seed {seed}: {len(frames)} of {count} frames", flush=True)
-        if len(frames) >= count:
-            break
-    return frames[:count]
+def frame_tensors(clip: Clip, k: int, names: Sequence[str]) -> Tensors:
+    """What a model with inputs of these `names` is given at a frame; nothing said or remembered.
 
-
-def _tensors(image: npt.NDArray[np.uint8], speed: Any, navigation: Any) -> Tensors:
+    `motion` is that since the frame before, zeros at the first and where the memory starts anew.
+    """
+    label = {n: v[k] for n, v in clip.labels.items()}
+    way = label["route_points"]
+    known: dict[str, npt.NDArray[Any]] = {
+        "images": clip.image(k)[None, None],
+        "ego": label["speed"].reshape(1, 1),
+        "navigation": label["navigation"][None],
+        "route": route_vector(way[:, 0], way[:, 1], ROUTE_M)[None],
+        "command": label["time_gap"].reshape(1, 1),
+        "motion": _motion(clip, k)[None],
+    }
     return {
-        "images": image[None, None],
-        "ego": np.reshape(np.asarray(speed, np.float32), (1, 1)),
-        "navigation": np.asarray(navigation, np.float32).reshape(1, -1),
+        n: known[n] if n in known else np.zeros((1, *SHAPES[n]), np.float32) for n in names
     }
 
 
-def shift(reference: Runtime, other: Runtime, frames: Sequence[Tensors]) -> dict[str, float]:
+def _motion(clip: Clip, k: int) -> npt.NDArray[np.float32]:
+    if k == 0 or clip.labels["fresh"][k]:
+        return np.zeros(4, np.float32)
+    then, now = clip.labels["pose"][k - 1:k + 1].astype(np.float64)
+    c, s = np.cos(then[2]), np.sin(then[2])
+    dx, dy = now[0] - then[0], now[1] - then[1]
+    turned = np.arctan2(np.sin(now[2] - then[2]), np.cos(now[2] - then[2]))
+    passed = clip.labels["time"][k] - clip.labels["time"][k - 1]
+    return np.array([c * dx + s * dy, c * dy - s * dx, turned, passed], np.float32)
+
+
+def shift(
+    reference: Runtime, other: Runtime, clips: Iterable[Clip], names: Sequence[str], most: int
+) -> dict[str, float]:
     """How far the answers of `other` lie from those of `reference`: m, and the share that agree."""
-    distances, same = [], 0
-    for tensors in frames:
-        paths_, chosen = [], []
-        for runtime in (reference, other):
-            answer = runtime.infer(tensors)
-            best = int(answer["probability"][0].argmax())
-            bend, push = answer["curvature"][0, best], answer["acceleration"][0, best]
-            chosen.append(best)
-            paths_.append(integrate(float(tensors["ego"][0, 0]), push, bend, 1.0))
-        same += chosen[0] == chosen[1]
-        distances.append(np.hypot(paths_[0].x - paths_[1].x, paths_[0].y - paths_[1].y))
-    at_two = np.array(distances)[:, TWO_SECONDS]
+    distances, same, frames = [], 0, 0
+    for clip in clips:
+        remembered: list[Tensors] = [{}, {}]
+        for k in range(len(clip)):
+            tensors = frame_tensors(clip, k, names)
+            if clip.labels["fresh"][k]:
+                remembered = [{}, {}]
+            ways, chosen = [], []
+            for i, runtime in enumerate((reference, other)):
+                answer = runtime.infer({**tensors, **remembered[i]})
+                remembered[i] = {
+                    n.removeprefix("next_"): v for n, v in answer.items() if n.startswith("next_")
+                }
+                best = int(answer["probability"][0].argmax())
+                bend, push = answer["curvature"][0, best], answer["acceleration"][0, best]
+                chosen.append(best)
+                ways.append(integrate(float(tensors["ego"][0, 0]), push, bend, 1.0))
+            same += chosen[0] == chosen[1]
+            frames += 1
+            distances.append(np.hypot(ways[0].x - ways[1].x, ways[0].y - ways[1].y))
+            if frames >= most:
+                return _shifted(np.array(distances), same)
+    return _shifted(np.array(distances), same)
+
+
+def _shifted(distances: npt.NDArray[np.floating[Any]], same: int) -> dict[str, float]:
+    at_two = distances[:, TWO_SECONDS]
     return {
-        "frames": len(frames),
-        "same_candidate": same / len(frames),
+        "frames": len(distances),
+        "same_candidate": same / len(distances),
         "mean_2s": float(at_two.mean()),
         "p95_2s": float(np.quantile(at_two, 0.95)),
         "mean_6.4s": float(np.mean(distances)),
@@ -183,7 +206,7 @@ def shift(reference: Runtime, other: Runtime, frames: Sequence[Tensors]) -> dict
 def write(folder: Path, precisions: Sequence[str], data: Path, version: str | None) -> Model:
     """Graphs in `precisions` into a model's folder and its manifest; the float32 one is tidied.
 
-    Raises ModelError, DatasetError, SimulatorError.
+    Raises ModelError, DatasetError.
     """
     model = load_model(folder)
     graph = tidy(onnx.load(model.network_path))
@@ -193,7 +216,8 @@ def write(folder: Path, precisions: Sequence[str], data: Path, version: str | No
     for precision in precisions:
         began = time.monotonic()
         if precision == "int8":
-            made = to_int8(_copy(graph), calibration_frames(data, CALIBRATION_FRAMES))
+            frames = calibration_frames(data, CALIBRATION_FRAMES, inputs_of(model))
+            made = to_int8(_copy(graph), frames)
         else:
             made = to_float16(_copy(graph))
         file = f"{Path(name).stem}.{precision}.onnx"
@@ -208,19 +232,33 @@ def write(folder: Path, precisions: Sequence[str], data: Path, version: str | No
     return load_model(folder)
 
 
+def inputs_of(model: Model) -> list[str]:
+    """Names of a model's input tensors."""
+    return [t.name for t in model.manifest.input_tensors()]
+
+
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     return copy
 
 
-def measure(model: Model, precisions: Sequence[str], count: int) -> dict[str, dict[str, float]]:
-    """`shift` of each precision against float32 on held-out frames, OpenVINO on the CPU."""
-    frames = held_out_frames(count)
+def measure(
+    model: Model, precisions: Sequence[str], data: Path, count: int
+) -> dict[str, dict[str, float]]:
+    """`shift` of each precision against float32 on held-out clips below `data`, OpenVINO, CPU.
+
+    Raises DatasetError.
+    """
+    clips = [read_clip(p) for p in split(clip_paths(data))[1]]
+    if not any(map(len, clips)):
+        raise DatasetError(f"{data}: no held-out clips to measure on")
     runtimes = {p: OpenVinoRuntime("CPU", 1) for p in ("float32", *precisions)}
     for precision, runtime in runtimes.items():
         runtime.load(model.at(precision))
-    found = {p: shift(runtimes["float32"], runtimes[p], frames) for p in precisions}
+    reference = runtimes["float32"]
+    names = inputs_of(model)
+    found = {p: shift(reference, runtimes[p], clips, names, count) for p in precisions}
     for runtime in runtimes.values():
         runtime.close()
     return found
@@ -231,8 +269,8 @@ def with_scores(model: Model, found: dict[str, dict[str, float]]) -> Model:
     names = {f"{p}_{what}" for p in found for what in ("shift_2s", "same_candidate")}
     scores = [s for s in model.manifest.scores if s.name not in names]
     for precision, figures in found.items():
-        data = f"{precision} against float32, {figures['frames']} frames of select seeds from" \
-               f" {HELD_OUT_SEEDS[0]} on, OpenVINO"
+        data = f"{precision} against float32, {figures['frames']} frames of held-out clips," \
+               " OpenVINO"
         scores.append(Score(f"{precision}_shift_2s", round(figures["mean_2s"], 4), "m", data))
         share = round(figures["same_candidate"], 3)
         scores.append(Score(f"{precision}_same_candidate", share, "1", data))
@@ -245,7 +283,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", type=Path, help="folder, changed in place; models/pilot")
     parser.add_argument("--precisions", default="int8", help="int8, float16 or int8,float16")
-    parser.add_argument("--data", type=Path, default=Path("out/learning/data"))
+    parser.add_argument("--data", type=Path, default=Path("out/learning/clips"))
     parser.add_argument("--frames", type=int, default=400, help="held-out frames to compare on")
     parser.add_argument("--version", help="new version of the model")
     parser.add_argument("--out", type=Path, default=Path("out/learning/quantise.json"))
@@ -256,9 +294,9 @@ def main(arguments: list[str] | None = None) -> int:
     folder = options.model or paths.model("pilot")
     try:
         model = write(folder, precisions, options.data, options.version)
-        found = measure(model, precisions, options.frames)
+        found = measure(model, precisions, options.data, options.frames)
         with_scores(model, found)
-    except (SettingsError, SimulatorError, DatasetError) as error:
+    except (SettingsError, DatasetError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     options.out.parent.mkdir(parents=True, exist_ok=True)

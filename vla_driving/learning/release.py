@@ -11,17 +11,29 @@ import torch
 
 from vla_driving.contract.cameras import Camera
 from vla_driving.contract.trajectory import HORIZON_S
-from vla_driving.learning.export import export
-from vla_driving.learning.network import Pilot
-from vla_driving.learning.tensors import SHAPES, STATIONS_M
+from vla_driving.learning.export import export, inputs_of
+from vla_driving.learning.network import Pilot, PilotSettings
+from vla_driving.learning.tensors import (
+    CAUSES,
+    ROUTE_M,
+    SHAPES,
+    SLOTS,
+    STATIONS_M,
+    TEXT,
+    TEXT_ENCODER,
+)
 from vla_driving.vla.manifest import (
+    COMMAND_FIELDS,
     CONTRACT_VERSION,
+    MOTION_FIELDS,
     NAVIGATION_FIELDS,
+    OBJECT_COLUMNS,
     Inputs,
     Manifest,
     ModelFile,
     Outputs,
     Score,
+    StateTensor,
     Training,
     load_model,
     save_manifest,
@@ -43,19 +55,23 @@ class Provenance:
     samples: int
     method: str
     scores: tuple[Score, ...]
+    ablations: str = ""
 
 
-def release(weights: Path, folder: Path, camera: Camera, provenance: Provenance) -> Manifest:
+def release(
+    weights: Path, folder: Path, camera: Camera, provenance: Provenance,
+    size: PilotSettings | None = None,
+) -> Manifest:
     """Write `folder` from weights.pt; it is read back, so that it is known to fit the contract.
 
     Raises ModelError.
     """
-    pilot = Pilot()
+    pilot = Pilot(size)
     pilot.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     folder.mkdir(parents=True, exist_ok=True)
     export(pilot, folder / GRAPH)
     (folder / CARD).write_text(card(provenance, _parameters(pilot)), encoding="utf-8")
-    save_manifest(_manifest(camera, provenance), folder)
+    save_manifest(manifest_of(camera, provenance, pilot.settings), folder)
     return load_model(folder).manifest
 
 
@@ -63,18 +79,30 @@ def _parameters(pilot: Pilot) -> int:
     return sum(p.numel() for p in pilot.parameters())
 
 
-def _manifest(camera: Camera, provenance: Provenance) -> Manifest:
-    shape = {name: (1, *size) for name, size in SHAPES.items()}
+def manifest_of(
+    camera: Camera, provenance: Provenance, size: PilotSettings | None = None
+) -> Manifest:
+    """The manifest of a pilot of these parts, without hashes."""
+    shape = {name: (1, *numbers) for name, numbers in SHAPES.items()}
+    given = inputs_of(size or PilotSettings())
+    states = [n.removeprefix("state_") for n in given if n.startswith("state_")]
     return Manifest(
         contract_version=CONTRACT_VERSION,
         name="pilot",
         version=provenance.version,
         licence=LICENCE,
-        description="Small residual network that drives simulated roads from one front camera",
+        description="Residual network with a memory that drives simulated roads from one front"
+        " camera, listens to instructions and says why",
         rate_hz=10.0,
         horizon_s=HORIZON_S,
         inputs=Inputs(
-            cameras=(camera,), history=1, ego=("speed",), navigation=NAVIGATION_FIELDS
+            cameras=(camera,), history=1, ego=("speed",), navigation=NAVIGATION_FIELDS,
+            states=tuple(StateTensor(n, shape[f"state_{n}"]) for n in states),
+            text_encoder=TEXT_ENCODER if "text" in given else None,
+            text=TEXT if "text" in given else 0,
+            command=COMMAND_FIELDS,
+            route_m=ROUTE_M if "route" in given else (),
+            motion=MOTION_FIELDS if "motion" in given else (),
         ),
         outputs=Outputs(
             acceleration=shape["acceleration"],
@@ -83,7 +111,10 @@ def _manifest(camera: Camera, provenance: Provenance) -> Manifest:
             uncertainty=shape["uncertainty"],
             lane_stations_m=STATIONS_M,
             lane_lines=shape["lane_lines"],
-            objects=shape["objects"],
+            objects=(1, SLOTS, OBJECT_COLUMNS),
+            cause=(1, CAUSES),
+            cause_object=(1, 1 + SLOTS),
+            cause_distance=(1,),
         ),
         files=(
             ModelFile(path=GRAPH, sha256="", role="network"),
@@ -108,6 +139,7 @@ def card(provenance: Provenance, parameters: int) -> str:
     return _CARD.format(
         version=provenance.version, data=provenance.data, samples=provenance.samples,
         method=provenance.method, parameters=parameters / 1e6, rows="\n".join(rows),
+        ablations=provenance.ablations or "Not measured for these weights.\n",
     )
 
 
@@ -128,19 +160,26 @@ def open_loop_scores(history: Path) -> tuple[Score, ...]:
     """Scores of the manifest from the last row of a fit's history.json."""
     rows: Sequence[Mapping[str, float]] = json.loads(history.read_text(encoding="utf-8"))
     last = rows[-1]
-    data = "held-out training episodes, open loop"
+    data = f"{last['held_out_frames']:.0f} frames of held-out clips, open loop"
     return (
         Score("ade_6.4s", round(last["held_out_ade"], 3), "m", data),
         Score("position_error_2s", round(last["held_out_position_2s"], 3), "m", data),
+        Score("position_error_2s_wished", round(last["held_out_wished_2s"], 3), "m", data),
+        Score("velocity_error", round(last["held_out_velocity"], 3), "m/s", data),
+        Score("cause_right", round(last["held_out_cause_right"], 3), ONE, data),
     )
 
 
 _CARD = """# pilot {version}
 
-A residual network of {parameters:.1f} M parameters that drives the roads of the simulator. One
-front camera of 256x128 pixels, the car's speed and the next turn go in; three candidate
-trajectories of 6.4 s as acceleration and curvature, their probabilities, an uncertainty, lane lines
-and the two nearest road users come out. It has no memory: each frame is judged by itself.
+A residual network of {parameters:.1f} M parameters that drives the roads of the simulator, listens
+and says why. In go one front camera of 256x128 pixels, the car's speed and its motion since the
+frame before, the next turn, four points of the way at navigation accuracy, the token of an
+instruction (all-MiniLM-L6-v2, 384 numbers) and the time gap that was asked for. Out come three
+candidate trajectories of 6.4 s as acceleration and curvature, their probabilities, an uncertainty,
+lane lines, the four road users nearest to the way with their velocities, the cause of what it does,
+which of the objects that is and how far away. Each frame is encoded once; what was seen in the last
+4 s is remembered in ten tokens of 96 numbers with their poses, at constant cost.
 
 **Not for public roads.** It has seen nothing but rendered roads.
 
@@ -152,16 +191,23 @@ and the two nearest road users come out. It has no memory: each frame is judged 
 
 The network is given neither the steering angle nor its own past commands, so it cannot
 copy what it did before; the speed it is given is noisy. Of the route it knows the next turn, its
-distance and the speed limit, nothing of the lane's shape.
+distance, the speed limit and points that are metres off, nothing of the lane's shape.
+
+Instructions reach the driving as a probability of each intent, which a part of the network works
+out of the token; it was taught on the trained wordings, never on the held-out ones. A wish for a
+speed reaches it as the speed limit. Traffic lights it does not know: the simulator's roads have
+none.
 
 ## Scores
 | figure | value | measured on |
 |---|---|---|
 {rows}
 
+## What each part is worth
+{ablations}
 ## Precisions
 `pilot.onnx` computes in float32. `pilot.int8.onnx` has the convolutions in int8 (explicit Q/DQ,
-symmetric, weights per channel, ranges from frames of training seeds) and everything else in
+symmetric, weights per channel, ranges from frames of training clips) and everything else in
 float16. Which one runs is chosen in `config/stack.yaml`.
 
 ## Again

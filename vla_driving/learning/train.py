@@ -1,7 +1,8 @@
-"""From seeds to a model folder: collect, fit, let the pilot drive, correct it, fit again, release.
+"""From seeds to a model folder: collect, fit, let the pilot drive, correct it, fit again, select.
 
-Everything below --work is kept, so that a run that was stopped goes on where it was. Figures on
-held-out roads go into the manifest and the model card.
+Everything below --work is kept, so that a run that was killed goes on where it was: a clip, a
+checkpoint, a route or a figure that is there is not made again. Figures on held-out clips and on
+select seeds go into the manifest and the model card.
 """
 
 from __future__ import annotations
@@ -9,19 +10,26 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from vla_driving import paths
 from vla_driving.contract.settings import SettingsError
-from vla_driving.learning.collect import collect
-from vla_driving.learning.dataset import DatasetError, read_all, read_size
-from vla_driving.learning.drive import Driver, StackDriver, TeacherDriver, measure
-from vla_driving.learning.driving import ModelPolicy, Setting, load_setting
-from vla_driving.learning.fit import FitSettings, fit, split
+from vla_driving.learning import baseline
+from vla_driving.learning.ablations import ablate, table
+from vla_driving.learning.clips import clip_paths, read_header
+from vla_driving.learning.collect_clips import collect_clips
+from vla_driving.learning.dataset import DatasetError
+from vla_driving.learning.drive import StackDriver, measure
+from vla_driving.learning.driving import Setting, load_setting
+from vla_driving.learning.fit import FitSettings, device, fit, split
+from vla_driving.learning.pilot_driver import PilotDriver
 from vla_driving.learning.quantise import write as write_precisions
 from vla_driving.learning.release import (
     Provenance,
@@ -31,124 +39,264 @@ from vla_driving.learning.release import (
 )
 from vla_driving.learning.scenes import SELECT_SEEDS
 from vla_driving.learning.tensors import VIRTUAL_CAMERA
+from vla_driving.learning.windows import Clips, read_clips
+from vla_driving.learning.words import Words, trained_words
 from vla_driving.simulation.metadrive import SimulatorError
 
 TEACHER_SEEDS = range(5_000)
 PILOT_SEEDS = range(5_000, 10_000)
 SEEDS_A_ROUND = 1_000
-ROUND_LEARNING_RATE = 8e-4
+LEARNING_RATE, ROUND_LEARNING_RATE, HEADS_LEARNING_RATE = 1e-3, 3e-4, 1e-3
+TEACHER_FRAMES_AN_HOUR, PILOT_FRAMES_AN_HOUR = 40_000, 25_000
+CPU_FRAMES_A_SECOND, GPU_FRAMES_A_SECOND = 45, 3000
+"""What two cores or an H100 train, for the plan of --hours; progress tells what this machine does.
+
+For smaller encoders at 256x128 two cores were measured at 117 frames/s (ResNet-10 of width 24) and
+71 (width 32), for larger ones at 44 (ResNet-18 of width 32) and 14 (width 64); this is a ResNet-18
+of widths 32 to 160.
+"""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How much of everything: frames the teacher drives, frames of each round the pilot drives.
+    """How much of everything.
 
-    `epochs` from scratch on the teacher's frames, `round_epochs` more after each round, from there.
+    Frames the teacher drives and frames of each round the pilot drives; `heads_steps` with the
+    encoder as it was started from (none without a start), `steps` on all of it, `round_steps` more
+    behind each round; routes of select seeds that each candidate drives.
     """
 
-    teacher_frames: int = 17_000
-    pilot_frames: int = 12_000
-    rounds: int = 3
-    epochs: int = 36
-    round_epochs: int = 12
-    batch: int = 256
+    teacher_frames: int = 60_000
+    pilot_frames: int = 15_000
+    rounds: int = 2
+    heads_steps: int = 4_000
+    steps: int = 3_000
+    round_steps: int = 1_500
+    ablation_steps: int = 1_500
+    baseline_steps: int = 3_000
+    batch: int = 240
     routes: int = 40
 
+    def within(self, hours: float, gpu: bool) -> Recipe:
+        """As much as fits into so many hours: 40 % to collect, 45 % to fit, the rest to select."""
+        rate = GPU_FRAMES_A_SECOND if gpu else CPU_FRAMES_A_SECOND
+        steps = max(20, round(0.45 * hours * 3600 * rate / self.batch))
+        rounds = self.rounds if hours >= 2.0 else 1
+        most = 60_000 if gpu else 6_000
+        return dataclasses.replace(
+            self,
+            teacher_frames=round(0.25 * hours * TEACHER_FRAMES_AN_HOUR),
+            pilot_frames=round(0.15 * hours * PILOT_FRAMES_AN_HOUR / rounds),
+            rounds=rounds,
+            steps=min(most, round(0.5 * steps)),
+            round_steps=min(most // 2, round(0.5 * steps / rounds)),
+            heads_steps=min(self.heads_steps, 4 * steps),
+            ablation_steps=min(self.ablation_steps, 2 * steps),
+            baseline_steps=min(self.baseline_steps, steps),
+            routes=self.routes if hours >= 4.0 else max(2, round(10 * hours)),
+        )
 
-def train(recipe: Recipe, work: Path, folder: Path, version: str) -> None:
+
+@dataclass(frozen=True)
+class Workshop:
+    """What all stages share: where things are kept, the simulator, the words, how much of what."""
+
+    recipe: Recipe
+    work: Path
+    setting: Setting
+    words: Words
+    version: str
+
+    @property
+    def data(self) -> Path:
+        """Clips by who drove."""
+        return self.work / "clips"
+
+
+def train(
+    recipe: Recipe, work: Path, folder: Path, version: str, start: Path | None = None,
+    baseline_folder: Path | None = None,
+) -> None:
     """Run the whole recipe. Raises SettingsError, SimulatorError, DatasetError."""
-    setting = load_setting()
-    data = work / "data"
-    print(f"teacher drives until there are {recipe.teacher_frames} frames", flush=True)
-    collect(data / "teacher", TEACHER_SEEDS, setting, None, recipe.teacher_frames)
-    settings = FitSettings(epochs=recipe.epochs, batch=recipe.batch)
-    weights = _fit(settings, data, work / "round_0", None)
-    settings = FitSettings(
-        epochs=recipe.round_epochs, batch=recipe.batch, learning_rate=ROUND_LEARNING_RATE
+    shop = Workshop(recipe, work, load_setting(), trained_words(work / "words.npz"), version)
+    _say(f"teacher drives until there are {recipe.teacher_frames} frames")
+    collect_clips(
+        shop.data / "teacher", TEACHER_SEEDS, shop.setting, None, recipe.teacher_frames, _say
     )
+    weights = _first(shop, start)
+    candidates = [weights]
     for number in range(1, recipe.rounds + 1):
-        draft = work / f"round_{number - 1}" / "pilot"
-        release(weights, draft, VIRTUAL_CAMERA, provenance(data, weights, version, ()))
-        first = PILOT_SEEDS[0] + SEEDS_A_ROUND * (number - 1)
-        seeds = range(first, first + SEEDS_A_ROUND)
-        print(f"round {number}: the pilot drives and is corrected", flush=True)
-        target = data / f"pilot_{number}"
-        collect(target, seeds, setting, ModelPolicy(draft), recipe.pilot_frames)
-        weights = _fit(settings, data, work / f"round_{number}", weights)
-    scores = score(setting, data, weights, work, recipe.routes, version)
-    release(weights, folder, VIRTUAL_CAMERA, provenance(data, weights, version, scores))
-    manifest = write_precisions(folder, ("int8",), data, version).manifest
-    print(f"{folder}: {manifest.title}, sha256 {manifest.network.sha256}")
+        _correct(shop, number, candidates[-1])
+        settings = FitSettings(
+            steps=recipe.round_steps, frames=recipe.batch, learning_rate=ROUND_LEARNING_RATE,
+            steady=True,
+        )
+        candidates.append(_fit(shop, f"round_{number}", settings, candidates[-1]))
+    best, driven = select(shop, candidates)
+    train_clips, held = _clips(shop, best.parent)
+    found = ablate(
+        train_clips, held, shop.words, best, work / "ablations", recipe.ablation_steps
+    )
+    told = provenance(shop, best, driven, start, table(found, recipe.ablation_steps))
+    release(best, folder, VIRTUAL_CAMERA, told)
+    manifest = write_precisions(folder, ("int8",), shop.data, version).manifest
+    _say(f"{folder}: {manifest.title}, sha256 {manifest.network.sha256}")
+    if baseline_folder is not None:
+        baseline.train(train_clips, held, recipe.baseline_steps, work / "baseline", baseline_folder)
 
 
-def _fit(settings: FitSettings, data: Path, run: Path, start: Path | None) -> Path:
+def _first(shop: Workshop, start: Path | None) -> Path:
+    """Weights from the teacher's clips: from scratch, or from those of an earlier pilot."""
+    recipe = shop.recipe
+    settings = FitSettings(
+        steps=recipe.steps, frames=recipe.batch, learning_rate=LEARNING_RATE
+    )
+    if start is None:
+        return _fit(shop, "round_0", settings, None)
+    heads = dataclasses.replace(
+        settings, steps=recipe.heads_steps, learning_rate=HEADS_LEARNING_RATE, frozen=True
+    )
+    weights = _fit(shop, "heads", heads, start)
+    whole = dataclasses.replace(settings, learning_rate=ROUND_LEARNING_RATE, steady=True)
+    return _fit(shop, "round_0", whole, weights)
+
+
+def _correct(shop: Workshop, number: int, weights: Path) -> None:
+    """The pilot drives, the teacher says at each frame what it should have done (DAgger)."""
+    draft = shop.work / "drafts" / str(number)
+    if not (draft / "manifest.yaml").is_file():
+        release(weights, draft, VIRTUAL_CAMERA, provenance(shop, weights, {}, None, ""))
+    first = PILOT_SEEDS[0] + SEEDS_A_ROUND * (number - 1)
+    _say(f"round {number}: the pilot drives and is corrected")
+    collect_clips(
+        shop.data / f"pilot_{number}", range(first, first + SEEDS_A_ROUND), shop.setting,
+        PilotDriver(draft, shop.words, number), shop.recipe.pilot_frames, _say,
+    )
+
+
+def _fit(shop: Workshop, name: str, settings: FitSettings, start: Path | None) -> Path:
+    """Weights of a run, trained where they are not there yet."""
+    run = shop.work / name
     weights = run / "weights.pt"
     if not weights.is_file():
-        train_paths, held_paths = split(list(data.rglob("*.npz")))
-        fit(read_all(train_paths), read_all(held_paths), settings, run, start=start)
+        _say(f"{name}: {settings.steps} steps of about {settings.frames} frames")
+        train_clips, held = _clips(shop, run)
+        fit(train_clips, held, shop.words, settings, run, start=start)
     return weights
 
 
-def score(
-    setting: Setting, data: Path, weights: Path, work: Path, routes: int, version: str
-) -> list[tuple[str, dict[str, float]]]:
-    """Figures of the model, the blinded model and the teacher on select seeds, in closed loop."""
-    candidate = work / "candidate"
-    release(weights, candidate, VIRTUAL_CAMERA, provenance(data, weights, version, ()))
-    seeds = SELECT_SEEDS[:routes]
-    drivers: dict[str, Driver] = {
-        "model": StackDriver(candidate, setting),
-        "blind": StackDriver(candidate, setting, blind=True),
-        "teacher": TeacherDriver(setting),
-    }
-    found = []
-    report: dict[str, Any] = {}
-    for name, driver in drivers.items():
-        figures, single = measure(setting, driver, seeds, name)
-        report[name] = {**figures, "by_route": [dataclasses.asdict(r) for r in single]}
-        found.append((name, figures))
-    (work / "drive.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    return found
+def _clips(shop: Workshop, run: Path) -> tuple[Clips, Clips]:
+    """Clips a run is trained and measured on: those that there were when it first began."""
+    listed = run / "clips.json"
+    if not listed.is_file():
+        run.mkdir(parents=True, exist_ok=True)
+        names = [str(p.relative_to(shop.data)) for p in clip_paths(shop.data)]
+        temporary = listed.with_suffix(".part")
+        temporary.write_text(json.dumps(names) + "\n", encoding="utf-8")
+        temporary.replace(listed)
+    names = json.loads(listed.read_text(encoding="utf-8"))
+    taught, held = split([shop.data / n for n in names])
+    return read_clips(taught, device()), read_clips(held, device())
+
+
+def select(shop: Workshop, candidates: list[Path]) -> tuple[Path, dict[str, dict[str, float]]]:
+    """The candidate that does best on select seeds in closed loop, in int8, and its figures.
+
+    The best one also drives with black images, which shows what it does by habit.
+    """
+    found: dict[Path, dict[str, float]] = {}
+    for weights in candidates:
+        found[weights] = _driven(shop, weights, blind=False)
+    best = max(found, key=lambda w: (found[w]["success"], found[w]["route_completion"]))
+    _say(f"selected: {best.parent.name}, success {found[best]['success']:.3f}")
+    return best, {"model": found[best], "blind": _driven(shop, best, blind=True)}
+
+
+def _driven(shop: Workshop, weights: Path, blind: bool) -> dict[str, float]:
+    """Figures of a candidate over the select seeds; each route that was driven is kept."""
+    candidate = shop.work / "candidates" / weights.parent.name
+    if not (candidate / "pilot.int8.onnx").is_file():
+        release(weights, candidate, VIRTUAL_CAMERA, provenance(shop, weights, {}, None, ""))
+        write_precisions(candidate, ("int8",), shop.data, shop.version)
+    path = candidate / ("blind.json" if blind else "drive.json")
+    routes = shop.recipe.routes
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["routes"] == routes:
+        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        driver = StackDriver(candidate, shop.setting, blind=blind, precision="int8")
+        name = f"{weights.parent.name}{' blinded' if blind else ''}"
+        figures, single = measure(
+            shop.setting, driver, SELECT_SEEDS[:routes], name, say=_say
+        )
+        report = {**figures, "by_route": [dataclasses.asdict(r) for r in single]}
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return {k: v for k, v in figures.items() if k != "by_route"}
 
 
 def provenance(
-    data: Path, weights: Path, version: str, driven: Sequence[tuple[str, dict[str, float]]]
+    shop: Workshop, weights: Path, driven: dict[str, dict[str, float]], start: Path | None,
+    ablations: str,
 ) -> Provenance:
     """What the manifest says of data, method and figures."""
-    history = weights.parent / "history.json"
-    by_round = {d.name: _frames(d) for d in sorted(data.iterdir()) if d.is_dir()}
+    by_round = {d.name: _frames(d) for d in sorted(shop.data.iterdir()) if d.is_dir()}
     parts = ", ".join(f"{n} frames of {name}" for name, n in by_round.items())
-    scores = open_loop_scores(history)
-    for name, figures in driven:
+    scores = open_loop_scores(weights.parent / "history.json")
+    for name, figures in driven.items():
         scores += closed_loop_scores(name, figures)
+    begun = "from scratch"
+    if start is not None:
+        begun = (
+            "the encoder, the trunk and the heads they share from the weights of pilot 0.2.1"
+            " (which saw 54,589 frames of single images), everything new first behind that encoder,"
+            " then all of it"
+        )
     return Provenance(
-        version=version,
+        version=shop.version,
         data="MetaDrive roads drawn by this package's renderer, seeds below 10000: " + parts,
         samples=sum(by_round.values()),
-        method="imitation of a privileged planner from disturbed drives, then DAgger: the pilot"
-        " drives, the planner corrects it; relaxed winner-takes-all over three trajectories",
+        method="imitation of a privileged planner that obeys instructions, from disturbed drives,"
+        " then DAgger: the pilot drives, the planner corrects it; relaxed winner-takes-all over"
+        f" three trajectories; {begun}; of all rounds the one that does best on select seeds"
+        f" ({weights.parent.name})",
         scores=scores,
+        ablations=ablations,
     )
 
 
 def _frames(folder: Path) -> int:
-    return sum(read_size(path) for path in folder.rglob("*.npz"))
+    return sum(read_header(path).frames for path in clip_paths(folder))
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line: train the pilot."""
+    """Command line: train the pilot and the baseline it is held against."""
     recipe = Recipe()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("out/learning"))
     parser.add_argument("--folder", type=Path, help="model folder to write; models/pilot")
-    parser.add_argument("--version", default="0.2.0", help="of the model")
+    parser.add_argument("--baseline", type=Path, help="folder of the baseline; none if left out")
+    parser.add_argument("--version", default="0.3.0", help="of the model")
+    parser.add_argument("--start", type=Path, help="weights.pt of an earlier pilot to start from")
+    parser.add_argument("--hours", type=float, help="as much of everything as takes so long")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
     for field in dataclasses.fields(Recipe):
         option = "--" + field.name.replace("_", "-")
-        parser.add_argument(option, type=int, default=getattr(recipe, field.name))
+        parser.add_argument(option, type=int, help=f"{getattr(recipe, field.name)} if left out")
     options = parser.parse_args(arguments)
-    chosen = Recipe(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Recipe)})
+    if options.hours is not None:
+        recipe = recipe.within(options.hours, device().type == "cuda")
+    given = {f.name: getattr(options, f.name) for f in dataclasses.fields(Recipe)}
+    recipe = dataclasses.replace(recipe, **{k: v for k, v in given.items() if v is not None})
+    torch.set_num_threads(options.threads)
+    _say(f"on {device().type} with {options.threads} threads: {recipe}")
     try:
-        train(chosen, options.work, options.folder or paths.model("pilot"), options.version)
+        train(
+            recipe, options.work, options.folder or paths.model("pilot"), options.version,
+            options.start, options.baseline,
+        )
     except (SettingsError, SimulatorError, DatasetError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
