@@ -2,8 +2,11 @@
 
 import os
 import resource
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +31,42 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     )
     monkeypatch.setattr(os, "sched_setaffinity", lambda who, cpus: calls.append(("cpu", who, cpus)))
     monkeypatch.setattr(real_time, "_lock_memory", lambda: calls.append(("lock",)))
+    monkeypatch.setattr(real_time, "_has_group_of_its_own", lambda: False)
     return calls
+
+
+@pytest.fixture
+def group(
+    asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Path:
+    """What the kernel says of a session that this process has started."""
+    file = tmp_path / "autogroup"
+    file.write_text("/autogroup-17 nice 0\n")
+    monkeypatch.setattr(real_time, "_has_group_of_its_own", lambda: True)
+    monkeypatch.setattr(real_time, "_AUTOGROUP", file)
+    return file
+
+
+def test_a_session_that_is_scheduled_as_one_gets_the_niceness_too(group: Path) -> None:
+    report = take(ALL, niceness=-5, priority=0, threads=(0,))
+    assert group.read_text() == "-5"
+    assert report.line == "real time: niceness -5, niceness -5 of its session"
+
+
+def test_the_niceness_of_a_session_is_not_set_twice(group: Path) -> None:
+    group.write_text("/autogroup-17 nice 5\n")
+    group.chmod(0o400)
+    before_ns = group.stat().st_mtime_ns
+    assert take(ALL, niceness=5, priority=0, threads=(0,)).refused == ()
+    assert group.stat().st_mtime_ns == before_ns
+
+
+def test_a_session_of_others_is_left_alone() -> None:
+    code = "from vla_driving.nodes import real_time; print(real_time._has_group_of_its_own())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "False"
 
 
 def test_every_thread_gets_what_the_node_asks_for(asked: list[tuple[Any, ...]]) -> None:

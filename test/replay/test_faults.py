@@ -27,6 +27,7 @@ from vla_driving.replay.faults.alterations import (
     StateAlteration,
 )
 from vla_driving.replay.faults.evidence import (
+    CapSeen,
     CommandSeen,
     EventSeen,
     Evidence,
@@ -51,6 +52,7 @@ MS = SECOND // 1000
 START = 1000 * SECOND
 KILLED = BY_NAME["vla_inference is killed"]
 BAD = BY_NAME["plan not a number"]
+CAMERA_LOST = BY_NAME["camera lost"]
 DEAD_BRIDGE = BY_NAME["controller_bridge is killed"]
 RECORDER = BY_NAME["event_recorder is killed"]
 DRIVING = CommandSeen(0, True, False, 0.5, 7, True)
@@ -173,6 +175,22 @@ class TestMeasure:
         run = measure(DEAD_BRIDGE, seen, Injected(START), whole=True)
         assert (run.detection_ms, run.command_ms) == (120.0, 120.0)
         assert run.problems == ()
+
+    def test_a_lost_camera_is_answered_by_the_first_ease_upon_a_falling_cap(self) -> None:
+        eased = [
+            replace(c, acceleration=0.5 - 0.001 * max(0.0, (c.at_ns - at(175)) / MS))
+            for c in commands(1000, 400)
+        ]
+        caps = [CapSeen(at(ms), 12.0 - 0.02 * max(0, ms - 170)) for ms in range(-100, 1000, 20)]
+        seen = Evidence(eased, [alarm(172, "camera_late", Severity.WARNING)], [], caps)
+        run = measure(CAMERA_LOST, seen, Injected(START), whole=False)
+        assert (run.detection_ms, run.command_ms, run.problems) == (172.0, 180.0, ())
+        assert run.stop_ms == 400.0
+
+    def test_a_cap_that_fell_before_the_detection_is_no_answer(self) -> None:
+        caps = [CapSeen(at(ms), 12.0 if ms < 50 else 11.0) for ms in range(-100, 1000, 20)]
+        seen = Evidence(commands(1000, 400), [alarm(172, "camera_late")], [], caps)
+        assert measure(CAMERA_LOST, seen, Injected(START), whole=False).command_ms == 400.0
 
     def test_a_car_that_must_drive_on_must_not_be_stopped(self) -> None:
         fine = Evidence(commands(3000), [], [StateSeen(at(10), 9.0, ())])

@@ -20,7 +20,7 @@ from vla_driving.nodes.stack_node import StackNode
 RCLError: type[Exception] = rclpy_implementation.RCLError
 
 SWITCH_S = 0.0005
-"""How soon a thread that computes gives the interpreter to another node; Python waits 5 ms."""
+"""How soon a thread that computes gives the interpreter to another one; Python waits 5 ms."""
 _CALLING_THREAD = (0,)
 
 
@@ -53,8 +53,7 @@ def run(*node_classes: type[StackNode], handed_over: Iterable[str] = ()) -> None
         print(f"error: {error}", file=sys.stderr, flush=True)
         rclpy.try_shutdown()
         raise SystemExit(2) from None
-    if len(workers) > 1:
-        sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
+    sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
     threads = [threading.Thread(target=w.work_alone, name=w.node.NAME) for w in workers[1:]]
     for thread in threads:
         thread.start()

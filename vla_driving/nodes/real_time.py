@@ -19,6 +19,7 @@ FIFO = "SCHED_FIFO"
 _LOCK_NOW, _LOCK_LATER, _LOCK_ON_FAULT = 1, 2, 4
 """MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT of mlockall(2)."""
 _CAP_IPC_LOCK = 14
+_AUTOGROUP = Path("/proc/self/autogroup")
 _REMEDY = (
     "on a car, grant CAP_SYS_NICE and CAP_IPC_LOCK or set LimitRTPRIO, LimitNICE and LimitMEMLOCK"
 )
@@ -165,6 +166,8 @@ def _wishes(
         yield f"niceness {niceness}", each(
             lambda thread: os.setpriority(os.PRIO_PROCESS, thread, niceness)
         )
+        if _has_group_of_its_own():
+            yield f"niceness {niceness} of its session", lambda: _set_group_niceness(niceness)
     if settings.scheduling and priority:
         parameters = os.sched_param(priority)
         yield f"{FIFO} {priority}", each(
@@ -174,6 +177,21 @@ def _wishes(
         yield f"cores {settings.cpus}", each(lambda thread: os.sched_setaffinity(thread, cores))
     if settings.lock_memory:
         yield "memory locked", _lock_memory
+
+
+def _has_group_of_its_own() -> bool:
+    """Whether the kernel shares out processor time by sessions (sched(7), autogroup).
+
+    Then niceness counts within a session alone. That of others in the session is not for a node to
+    choose: it must have started the session, as it does under the supervisor.
+    """
+    return os.getsid(0) == os.getpid() and _AUTOGROUP.is_file()
+
+
+def _set_group_niceness(niceness: int) -> None:
+    # Not twice: without privileges the kernel takes one change every 0.1 s.
+    if _AUTOGROUP.read_text().split()[-1:] != [str(niceness)]:
+        _AUTOGROUP.write_text(str(niceness))
 
 
 def _lock_memory() -> None:

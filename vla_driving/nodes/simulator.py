@@ -21,6 +21,7 @@ from vla_driving.contract.supervision import Engagement, SafetyState
 from vla_driving.contract.topics import camera_topic
 from vla_driving.contract.vehicle import ControlCommand, DriverState, load_vehicle
 from vla_driving.nodes.cameras import known_cameras
+from vla_driving.nodes.painter import Painter
 from vla_driving.nodes.parameters import named_file
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
@@ -29,18 +30,24 @@ from vla_driving.simulation.disturbances import CameraDisturbances
 from vla_driving.simulation.drive_by_wire import DriverInputs
 from vla_driving.simulation.driver import ScriptedDriver
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S
-from vla_driving.simulation.renderer import Renderer
+from vla_driving.simulation.renderer import Actor, Renderer
 from vla_driving.simulation.scenario import load_scenario
 from vla_driving.simulation.settings import SimulatorSettings
 from vla_driving.simulation.world import World
 
 STEP_NS = nanoseconds(PHYSICS_STEP_S)
+LOOKS_A_STEP = 4
+"""How often a step looks whether the next one is due: none is late by more than a part of it."""
+
+Exposure = tuple[Nanoseconds, float, npt.NDArray[np.float64], list[Actor]]
+"""What a picture is drawn from: stamp, time in the world in s, and what World.view says."""
 
 
 class Simulator(StackNode):
     """Physics at 50 Hz with the newest command at every step; frames at their own rate.
 
-    Where this machine is too slow, simulated time falls behind and `real_time_factor` says so.
+    Pictures are drawn beside it. Where this machine is too slow, simulated time falls behind and
+    `real_time_factor` says so.
     """
 
     NAME: ClassVar[str] = "simulator"
@@ -50,6 +57,7 @@ class Simulator(StackNode):
     def configure(self) -> None:
         """Build the world. Raises SettingsError, SimulatorError with one line."""
         self._world: World | None = None
+        self._painter: Painter[Renderer, Exposure] | None = None
         scenario = load_scenario(named_file(self.settings.scenario, "scenarios"))
         if self.settings.seed >= 0:
             scenario = scenario.replace(seed=self.settings.seed)
@@ -57,7 +65,8 @@ class Simulator(StackNode):
         vehicle = load_vehicle(vehicle_file)
         actuators = load_actuators(vehicle_file.with_name(f"{vehicle_file.stem}_actuators.yaml"))
         self._camera = one_camera(known_cameras(self.stack))
-        self._world = World(scenario, vehicle, actuators, Renderer(self._camera))
+        self._painter = Painter(lambda: Renderer(self._camera), self._draw)
+        self._world = World(scenario, vehicle, actuators, self._painter.tool)
         self._driver = ScriptedDriver(scenario.driver)
         self._disturbances = CameraDisturbances(scenario.disturbances)
         self._safety: SafetyState | None = None
@@ -69,7 +78,10 @@ class Simulator(StackNode):
         self._make_topics()
 
     def release(self) -> None:
-        """Free MetaDrive."""
+        """Free MetaDrive, after the last picture."""
+        if self._painter is not None:
+            self._painter.close()
+            self._painter = None
         if self._world is not None:
             self._world.close()
             self._world = None
@@ -79,6 +91,7 @@ class Simulator(StackNode):
         return {
             "real_time_factor": f"{self._real_time_factor():.2f}",
             "lost_steps": str(self._lost_steps),
+            "lost_pictures": str(self._painter.lost if self._painter else 0),
         }
 
     def _make_topics(self) -> None:
@@ -93,7 +106,8 @@ class Simulator(StackNode):
             self.speak(topic)
         self.listen("vla/control_command", ControlCommand, self._take_command)
         self.listen("vla/safety_state", SafetyState, self._take_safety)
-        self.every(1.0 / PHYSICS_STEP_S, self._catch_up)
+        self.every(LOOKS_A_STEP / PHYSICS_STEP_S, self._catch_up, counted=False)
+        self._timed_step = self.timed(self._step)
 
     def _take_command(self, command: ControlCommand) -> None:
         assert self._world is not None
@@ -115,7 +129,7 @@ class Simulator(StackNode):
             self._lost_steps += abs(lost)
             due -= lost
         for _ in range(due):
-            self._step()
+            self._timed_step()
 
     def _step(self) -> None:
         assert self._world is not None and self._origin_ns is not None
@@ -126,6 +140,9 @@ class Simulator(StackNode):
         )
         self._recent.append(self._steady_ns())
         rates = self.stack.rates
+        if self._due(rates.camera):
+            assert self._painter is not None
+            self._painter.show((stamp_ns, self._world.time_s, *self._world.view()))
         if self._due(rates.vehicle_state):
             self.send("vehicle/state", self._world.vehicle_state(stamp_ns))
         if self._due(rates.objects):
@@ -139,10 +156,14 @@ class Simulator(StackNode):
             self.send("vla/driver_state", signed(driver))
         if self._due(rates.simulation_state):
             self._send_truth(stamp_ns)
-        if self._due(rates.camera):
-            image = self._disturbances.apply(self._world.render(), self._world.time_s)
-            if image is not None:
-                self._send_image(stamp_ns, image)
+
+    def _draw(self, renderer: Renderer, exposure: Exposure) -> None:
+        """In the painter's thread."""
+        stamp_ns, time_s, base, actors = exposure
+        picture = renderer.render(base, actors, time_s)
+        image = self._disturbances.apply(picture, time_s)
+        if image is not None and self.active:
+            self._send_image(stamp_ns, image)
 
     def _driver_inputs(self, world: World) -> DriverInputs:
         """What the person at the wheel does now."""

@@ -12,7 +12,14 @@ from typing import Any
 
 from vla_driving.bringup.faults.injections import Injection, injection
 from vla_driving.bringup.faults.kept import Kept
-from vla_driving.bringup.faults.stand import COMMAND, EVENT, STATE, FaultStand, NotReady
+from vla_driving.bringup.faults.stand import (
+    APPROVED,
+    COMMAND,
+    EVENT,
+    STATE,
+    FaultStand,
+    NotReady,
+)
 from vla_driving.bringup.lifecycle import BringupError
 from vla_driving.contract.checksum import command_checksum
 from vla_driving.contract.clock import Nanoseconds, nanoseconds
@@ -21,6 +28,7 @@ from vla_driving.contract.messages import MalformedMessage, from_message
 from vla_driving.contract.vehicle import ControlCommand, VehicleParameters
 from vla_driving.nodes.fault_relay import Log
 from vla_driving.replay.faults.evidence import (
+    CapSeen,
     CommandSeen,
     EventSeen,
     Evidence,
@@ -175,7 +183,8 @@ class _Watch:
     ) -> None:
         self._stand = stand
         self._vehicle = vehicle
-        self._read_ns = dict.fromkeys((COMMAND, EVENT, STATE), since_ns)
+        self._read_ns = dict.fromkeys((APPROVED, COMMAND, EVENT, STATE), since_ns)
+        self._caps: list[CapSeen] = []
         self._commands: list[CommandSeen] = []
         self._events: list[EventSeen] = []
         self._states: list[StateSeen] = []
@@ -193,7 +202,10 @@ class _Watch:
             StateSeen(at, m.speed, tuple(m.faults))
             for at, m in self._new(STATE, relays[STATE].log)
         ]
-        return Evidence(self._commands, self._events, self._states)
+        self._caps += [
+            CapSeen(at, m.speed_cap) for at, m in self._new(APPROVED, relays[APPROVED].log)
+        ]
+        return Evidence(self._commands, self._events, self._states, self._caps)
 
     def _new(self, name: str, log: Log) -> list[tuple[Nanoseconds, Any]]:
         found = log.since(self._read_ns[name])

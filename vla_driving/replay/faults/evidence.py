@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
-from vla_driving.contract.clock import SECOND, Nanoseconds
+from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
 from vla_driving.contract.events import Severity
 from vla_driving.replay.faults.table import FaultCase, Reaction
 
 STANDING_SPEED = 0.1
 """m/s."""
+_TELLING_S = 0.02
+"""A step of the monitor: what it tells arrives about when the approved plan of that step does."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,21 @@ class StateSeen:
 
 
 @dataclass(frozen=True)
+class CapSeen:
+    """The speed cap of an approved plan as it left the monitor, m/s."""
+
+    at_ns: Nanoseconds
+    speed: float
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All of a run, each in order of arrival, on the clock that the injection is stamped by."""
 
     commands: Sequence[CommandSeen]
     events: Sequence[EventSeen]
     states: Sequence[StateSeen]
+    caps: Sequence[CapSeen] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,19 @@ def first_stop(commands: Sequence[CommandSeen], after_ns: Nanoseconds) -> Comman
     for before, command in pairwise(commands):
         eased = command.acceleration < before.acceleration or command.acceleration <= 0.0
         if command.at_ns >= after_ns and command.engaged and command.hazard_lights and eased:
+            return command
+    return None
+
+
+def first_ease(evidence: Evidence, after_ns: Nanoseconds) -> CommandSeen | None:
+    """First command that slows the car down since an approved plan capped the speed lower."""
+    falls = (cap.at_ns for before, cap in pairwise(evidence.caps) if cap.speed < before.speed)
+    capped_ns = next((at_ns for at_ns in falls if at_ns >= after_ns), None)
+    if capped_ns is None:
+        return None
+    for before, command in pairwise(evidence.commands):
+        eased = command.engaged and command.acceleration < before.acceleration
+        if command.at_ns >= capped_ns and eased:
             return command
     return None
 
@@ -138,6 +162,10 @@ def _first_safe(
 ) -> Nanoseconds | None:
     if case.reaction in (Reaction.STOP, Reaction.ENDURE):
         return stop.at_ns if stop is not None else None
+    if case.reaction == Reaction.EASE:
+        told_ns = (found.at_ns if found else injected.started_ns) - nanoseconds(_TELLING_S)
+        ease = first_ease(evidence, max(told_ns, injected.started_ns))
+        return min((c.at_ns for c in (ease, stop) if c is not None), default=None)
     if case.reaction == Reaction.GATEWAY:
         braking = (s for s in evidence.states if s.at_ns >= injected.started_ns and s.faults)
         first = next(braking, None)

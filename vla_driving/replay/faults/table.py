@@ -34,6 +34,7 @@ class Reaction(Enum):
 
     REFUSE = "not followed, then stopped"
     STOP = "stopped"
+    EASE = "slowed down, then stopped"
     GATEWAY = "stopped by the vehicle"
     NONE = "drives on"
     ENDURE = "drives on or stops"
@@ -44,6 +45,8 @@ SAFE_COMMAND = {
     "later follows the bad plan; the car stays on the path approved last, and stops where it ends",
     Reaction.STOP: "the first command of a stop: engaged, hazard lights on, demanding less "
     "acceleration than the one before or braking, whoever stops",
+    Reaction.EASE: "the first command that demands less acceleration than the one before, after an "
+    "approved plan that, upon the detection, caps the speed lower; or the first of a stop",
     Reaction.GATEWAY: "the first vehicle state that says that the vehicle's own gateway brakes",
     Reaction.NONE: "none is needed: the car must go on without a stop",
     Reaction.ENDURE: "the first command of a stop where there is one; else the car must go on",
@@ -86,7 +89,7 @@ class FaultCase:
     @property
     def needs_stop(self) -> bool:
         """Whether a run that is not cut short must end at rest."""
-        return self.reaction in (Reaction.REFUSE, Reaction.STOP, Reaction.GATEWAY)
+        return self.reaction not in (Reaction.NONE, Reaction.ENDURE)
 
 
 _FRAMES_END = ("camera_ingest_alive", "camera_*", "frames_*")
@@ -187,8 +190,9 @@ FAULTS: tuple[FaultCase, ...] = (
         Reaction.STOP, Figure.DEAD_NODE.limit_ms,
     ),
     FaultCase(
-        "camera lost", "camera", "missing", Start.ORDER, ("camera_stale", "camera_missing"),
-        Reaction.STOP, Figure.CAMERA_LOST.limit_ms, 50, Figure.CAMERA_LOST,
+        "camera lost", "camera", "missing", Start.ORDER,
+        ("camera_late", "camera_stale", "camera_missing"), Reaction.EASE,
+        Figure.CAMERA_LOST.limit_ms, 50, Figure.CAMERA_LOST,
     ),
     _camera("frozen", 1000.0),
     _camera("black", 1000.0, "camera_dark", "light"),
