@@ -88,6 +88,8 @@ step "messages" "$(hash_of msg/* scripts/build_messages.sh requirements/ros.txt 
     scripts/build_messages.sh "$venv"
 step "vla_driving" "$(hash_of setup.py setup.cfg)" \
     "$venv/bin/pip" install --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+step "compiled checks" "$(hash_of requirements/run.txt vla_driving/contract/trajectory.py vla_driving/safety/*.py vla_driving/safety/checks/*.py)" \
+    "$venv/bin/python" -c "import vla_driving.safety.monitor"
 if [ -f vla_driving/simulation/assets.py ]; then
     step "simulator models" "$(hash_of vla_driving/simulation/assets.py requirements/simulation.txt)" \
         "$venv/bin/python" -m vla_driving.simulation.assets

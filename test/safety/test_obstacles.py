@@ -18,6 +18,7 @@ from vla_driving.contract.scene import MAX_OBJECTS, ObjectClass, SceneObject, ta
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.contacts import NEVER_S
+from vla_driving.safety.measures import measures
 from vla_driving.safety.obstacles import (
     NOWHERE_M,
     Approach,
@@ -34,6 +35,7 @@ from vla_driving.safety.paths import Paths
 pytestmark = pytest.mark.requirement("SR-04")
 
 WORLD = SETTINGS.world
+CAR = measures(VEHICLE, WORLD)
 FRONT = VEHICLE.wheelbase + VEHICLE.front_overhang
 NONE = no_objects(START)
 
@@ -177,8 +179,8 @@ def test_past_the_end_of_the_plan_nothing_is_said() -> None:
 
 def test_gap_to_the_one_ahead() -> None:
     found = near(constant(10.0), car(FRONT + 10.0 + 2.25, speed=8.0))
-    rss = rss_distance(10.0, np.array([8.0], np.float32), WORLD)[0]
-    stop = stopping_distance(10.0, np.array([8.0], np.float32), VEHICLE)[0]
+    rss = rss_distance(10.0, 8.0, CAR)
+    stop = stopping_distance(10.0, 8.0, CAR)
     assert found.lead_speed[0] == pytest.approx(8.0)
     assert found.rss_slack[0] == pytest.approx(10.0 - rss, abs=1e-3)
     assert found.stop_slack[0] == pytest.approx(10.0 - stop, abs=1e-3)
@@ -190,12 +192,11 @@ def test_the_tightest_of_several_limits() -> None:
 
 
 def test_distance_formulas() -> None:
-    still = np.zeros(1, np.float32)
-    assert rss_distance(10.0, still, WORLD)[0] == pytest.approx(10.0 + 100 / 6 + 1.0)
-    assert rss_distance(10.0, still + 20, WORLD)[0] == pytest.approx(1.0)
+    assert rss_distance(10.0, 0.0, CAR) == pytest.approx(10.0 + 100 / 6 + 1.0)
+    assert rss_distance(10.0, 20.0, CAR) == pytest.approx(1.0)
     # Full braking from 12 m/s at 6 m/s²: 12 m, and 0.35 s until it is there.
-    assert stopping_distance(12.0, still, VEHICLE)[0] == pytest.approx(12.0 + 12.0 * 0.35)
-    assert stopping_distance(12.0, still + 15, VEHICLE)[0] == 0.0
+    assert stopping_distance(12.0, 0.0, CAR) == pytest.approx(12.0 + 12.0 * 0.35)
+    assert stopping_distance(12.0, 15.0, CAR) == 0.0
 
 
 @given(

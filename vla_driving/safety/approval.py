@@ -21,10 +21,10 @@ from vla_driving.safety.checks.table import Candidates, Group, Limits
 from vla_driving.safety.judge import CandidateJudge, Outcome
 from vla_driving.safety.lanes import departures
 from vla_driving.safety.obstacles import (
-    NOWHERE_M,
     Approach,
     Objects,
     approach,
+    missing,
     moved,
     no_objects,
     objects,
@@ -127,21 +127,8 @@ class World:
         return self._missing(sensor, scene, paths), self._missing(scene, sensor, paths)
 
     def _missing(self, known: Objects, other: Objects, paths: Paths) -> float | None:
-        width = 0.5 * self._limits.vehicle.width
-        x, y = known.vectors[:, 0]
-        near = (x > paths.low[0]) & (x < paths.high[0])
-        near &= (y > paths.low[1] - width) & (y < paths.high[1] + width)
-        if not near.any():
-            return None
-        (s,), (d,), _ = paths.project(known.vectors[:, :, near])
-        on_path = (np.abs(d) < known.halves[1, near] + width) & (s > 0.0) & (s < paths.end[0])
-        if not on_path.any():
-            return None
-        at = np.flatnonzero(near)[on_path]
-        offsets = known.vectors[:, 0, at, None] - other.vectors[:, 0, None, :]
-        apart = np.hypot(offsets[0], offsets[1]).min(axis=1, initial=NOWHERE_M)
-        lost = s[on_path][apart > known.halves[:, at].sum(axis=0) + _SAME_OBJECT]
-        return float(lost.min()) if len(lost) else None
+        at = missing(known, other, paths, self._limits.vehicle.width, _SAME_OBJECT)
+        return at if math.isfinite(at) else None
 
     def _both(self, stamp_ns: Nanoseconds) -> tuple[Objects, Objects]:
         if self._measured is None:

@@ -12,14 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from vla_driving.contract.scene import MAX_LANE_LINES, LaneLine, LaneLineKind
+from vla_driving.contract.trajectory import POINTS
 from vla_driving.contract.vehicle import VehicleParameters
 from vla_driving.safety.candidates import Batch
+from vla_driving.safety.compiled import compiled, part
 from vla_driving.safety.settings import WorldSettings
 
 FloatArray = npt.NDArray[np.float64]
 
 MAX_LINE_POINTS = 256
 
+_SAMPLE = 2
+"""Every second point, 0.2 s apart."""
 _EDGES = (LaneLineKind.ROAD_EDGE_LEFT, LaneLineKind.ROAD_EDGE_RIGHT)
 _LEFT = (LaneLineKind.LANE_LEFT, LaneLineKind.ROAD_EDGE_LEFT)
 
@@ -41,15 +45,16 @@ def departures(
     usable = [line for line in lines[:MAX_LANE_LINES] if is_usable(line, settings.min_probability)]
     if not usable:
         return lane, edge
-    left, right = _outline(batch, now_s, vehicle, settings.lane_horizon)
+    first = min(max(int(now_s * 10.0), 0), POINTS - 1)
+    last = min(first + int(settings.lane_horizon * 10.0) + 1, POINTS)
+    values = np.ascontiguousarray(batch.values)
     for line in usable:
-        at_left = line.kind in _LEFT
-        x, y = left if at_left else right
-        beyond = _left_of(line, x, y) if at_left else -_left_of(line, x, y)
-        # Where the line does not reach, NaN, which fmax leaves out.
-        worst = np.fmax.reduce(beyond, axis=1)
-        target = edge if line.kind in _EDGES else lane
-        np.fmax(target, worst, out=target)
+        _widen(
+            edge if line.kind in _EDGES else lane, values, first, last,
+            np.ascontiguousarray(line.x[:MAX_LINE_POINTS], np.float64),
+            np.ascontiguousarray(line.y[:MAX_LINE_POINTS], np.float64),
+            1.0 if line.kind in _LEFT else -1.0, vehicle.wheelbase, 0.5 * vehicle.width,
+        )
     return lane, edge
 
 
@@ -66,26 +71,36 @@ def is_usable(line: LaneLine, min_probability: float) -> bool:
     return bool(increasing) and math.isfinite(np.add.reduce(y))
 
 
-def _left_of(line: LaneLine, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Distance of points to the left of a line, square to it, m; NaN where it does not reach."""
-    along, across = line.x[:MAX_LINE_POINTS], line.y[:MAX_LINE_POINTS]
-    at = np.minimum(np.searchsorted(along[1:-1], x), len(along) - 2)
-    slope = (across[1:] - across[:-1]) / (along[1:] - along[:-1])
-    offset = y - np.interp(x, along, across, left=np.nan, right=np.nan)
-    square: FloatArray = offset / np.sqrt(1.0 + slope[at] ** 2)
-    return square
+@part
+def _left_of(line_x: FloatArray, line_y: FloatArray, x: float, y: float) -> float:
+    """Distance of a point to the left of a line, square to it, m; NaN where it does not reach."""
+    if not line_x[0] <= x <= line_x[-1]:
+        return np.nan
+    k = max(int(np.searchsorted(line_x, x)), 1)
+    slope = (line_y[k] - line_y[k - 1]) / (line_x[k] - line_x[k - 1])
+    offset = y - (line_y[k - 1] + slope * (x - line_x[k - 1]))
+    return offset / np.sqrt(1.0 + slope * slope)
 
 
-def _outline(
-    batch: Batch, now_s: float, vehicle: VehicleParameters, horizon_s: float
-) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
-    """x and y of the outsides of the left and of the right wheels, (C, 2·T) each."""
-    first = min(max(int(now_s * 10.0), 0), batch.x.shape[1] - 1)
-    at = slice(first, first + int(horizon_s * 10.0) + 1, 2)
-    x, y, heading = batch.x[:, at], batch.y[:, at], batch.heading[:, at]
-    cos, sin = np.cos(heading), np.sin(heading)
-    half = 0.5 * vehicle.width
-    xs = np.concatenate([x + vehicle.wheelbase * cos, x], axis=1)
-    ys = np.concatenate([y + vehicle.wheelbase * sin, y], axis=1)
-    cos, sin = np.concatenate([cos, cos], axis=1), np.concatenate([sin, sin], axis=1)
-    return (xs - half * sin, ys + half * cos), (xs + half * sin, ys - half * cos)
+@compiled(
+    np.zeros(1), np.zeros((7, 1, POINTS)), 0, 0, np.zeros(1), np.zeros(1), 0.0, 0.0, 0.0
+)
+def _widen(
+    worst: FloatArray, values: FloatArray, first: int, last: int, line_x: FloatArray,
+    line_y: FloatArray, side: float, wheelbase: float, half: float,
+) -> None:
+    """Raise `worst` (C,) to the largest distance beyond one line, of the wheels on its side.
+
+    `values` (7, C, 64) are those of the batch, looked at from point `first` to before `last`;
+    `side` is 1 for a line on the left, -1 on the right.
+    """
+    for c in range(len(worst)):
+        for k in range(first, last, _SAMPLE):
+            heading = values[3, c, k]
+            cos, sin = np.cos(heading), np.sin(heading)
+            for ahead in (wheelbase, 0.0):
+                x = values[1, c, k] + ahead * cos - side * half * sin
+                y = values[2, c, k] + ahead * sin + side * half * cos
+                beyond = side * _left_of(line_x, line_y, x, y)
+                if beyond > worst[c]:
+                    worst[c] = beyond

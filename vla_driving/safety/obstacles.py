@@ -18,15 +18,12 @@ import numpy.typing as npt
 from vla_driving.contract.clock import Nanoseconds, age_s
 from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.scene import MAX_OBJECTS, table_of
+from vla_driving.contract.trajectory import POINTS
 from vla_driving.contract.vehicle import VehicleParameters
-from vla_driving.safety.contacts import (
-    NEVER_S,
-    STANDING,
-    along_path,
-    samples,
-    straight_on,
-)
+from vla_driving.safety.compiled import compiled, part
+from vla_driving.safety.contacts import NEVER_S, STANDING, along_path, straight_on, turns
 from vla_driving.safety.counterfactuals import (
+    Answer,
     answer_of,
     braking_distance,
     cut_in_impact,
@@ -35,16 +32,21 @@ from vla_driving.safety.counterfactuals import (
     speed_for_gap,
     time_to_cut_in,
 )
-from vla_driving.safety.paths import OnPath, Paths, on_path
+from vla_driving.safety.measures import Measures, measures
+from vla_driving.safety.paths import ARC, SPEED, OnPath, Paths, X, Y, at_time, place
 from vla_driving.safety.settings import WorldSettings
 
-FloatArray = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.float64]
 
 NOWHERE_M = 999.0
 """Distance where there is nothing, m."""
+_SCENE, _SENSOR, _LEAD_SPEED, _RSS, _STOP, _WORST, _IMPACT, _SAFE = range(8)
+"""Fields of `Approach`."""
 
 _MIN_SIZE = 0.3
 """m. Smaller objects are taken as this large: detectors report points with no extent."""
+_NEAREST = 0.1
+"""m. Nearer, the direction of an object means nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,7 @@ class Objects:
 
 
 def objects(
-    stamp_ns: Nanoseconds, table: FloatArray, min_probability: float
+    stamp_ns: Nanoseconds, table: npt.NDArray[np.float32], min_probability: float
 ) -> Objects:
     """Arrays of the likely and finite objects, at most the nearest `MAX_OBJECTS`.
 
@@ -74,15 +76,15 @@ def objects(
     """
     numbers = table[:, 1:9]
     finite = np.isfinite(numbers).all(axis=1)
-    kept = numbers[finite & (numbers[:, 0] >= min_probability)]
+    kept = numbers[finite & (numbers[:, 0] >= min_probability)].astype(np.float64)
     if len(kept) > MAX_OBJECTS:
         order = np.argsort(np.hypot(kept[:, 1], kept[:, 2]), kind="stable")
         kept = kept[order[:MAX_OBJECTS]]
-    vectors = np.empty((2, 3, len(kept)), np.float32)
+    vectors = np.empty((2, 3, len(kept)))
     vectors[:, 0], vectors[:, 1] = kept[:, 1:3].T, kept[:, 4:6].T
     np.cos(kept[:, 3], out=vectors[0, 2])
     np.sin(kept[:, 3], out=vectors[1, 2])
-    halves = np.float32(0.5) * np.maximum(kept[:, 6:8].T, np.float32(_MIN_SIZE))
+    halves = np.ascontiguousarray(0.5 * np.maximum(kept[:, 6:8].T, _MIN_SIZE))
     return Objects(stamp_ns, vectors, halves, int(len(table) - finite.sum()))
 
 
@@ -94,10 +96,10 @@ def no_objects(stamp_ns: Nanoseconds) -> Objects:
 def moved(items: Objects, change: PoseChange) -> Objects:
     """The same objects at the same instant, in the base_link that `change` leads to."""
     cos, sin = math.cos(change.dyaw), math.sin(change.dyaw)
-    rotation = np.array([[cos, sin], [-sin, cos]], np.float32)
+    rotation = np.array([[cos, sin], [-sin, cos]])
     vectors = items.vectors.copy()
-    vectors[0, 0] -= np.float32(change.dx)
-    vectors[1, 0] -= np.float32(change.dy)
+    vectors[0, 0] -= change.dx
+    vectors[1, 0] -= change.dy
     turned = (rotation @ vectors.reshape(2, -1)).reshape(vectors.shape)
     return Objects(items.stamp_ns, turned, items.halves, items.malformed)
 
@@ -112,19 +114,61 @@ def with_measured_velocity(scene: Objects, sensor: Objects, apart: float) -> Obj
     """
     if not len(scene) or not len(sensor):
         return scene
-    places = sensor.vectors[:, 0]
-    distance = np.maximum(np.hypot(places[0], places[1]), np.float32(0.1))
-    (x, y), seen = places / distance, scene.vectors[:, 0].T
-    along = np.abs(seen @ np.stack([x, y]) - (x * places[0] + y * places[1]))
-    across = np.abs(seen @ np.stack([-y, x]))
-    fits = (across <= sensor.halves[1]) & (along <= sensor.halves[0] + apart)
-    along += across
-    along += ~fits * np.float32(NOWHERE_M)
-    nearest = along.argmin(axis=1)
-    same = fits[np.arange(len(scene)), nearest]
     vectors = scene.vectors.copy()
-    vectors[:, 1, same] = sensor.vectors[:, 1, nearest[same]]
+    _take_velocities(vectors, sensor.vectors, sensor.halves, apart)
     return Objects(scene.stamp_ns, vectors, scene.halves, scene.malformed)
+
+
+@compiled(np.zeros((2, 3, 1)), np.zeros((2, 3, 1)), np.zeros((2, 1)), 0.0)
+def _take_velocities(
+    scene: FloatArray, sensor: FloatArray, halves: FloatArray, apart: float
+) -> None:
+    """Write into the scene's (2, 3, N) vectors what `with_measured_velocity` says."""
+    distance = np.maximum(np.hypot(sensor[0, 0], sensor[1, 0]), _NEAREST)
+    for i in range(scene.shape[2]):
+        x, y, least = scene[0, 0, i], scene[1, 0, i], np.inf
+        for j in range(sensor.shape[2]):
+            cos, sin = sensor[0, 0, j] / distance[j], sensor[1, 0, j] / distance[j]
+            across = abs(y * cos - x * sin)
+            along = abs(x * cos + y * sin - (cos * sensor[0, 0, j] + sin * sensor[1, 0, j]))
+            fits = across <= halves[1, j] and along <= halves[0, j] + apart
+            if fits and along + across < least:
+                least = along + across
+                scene[0, 1, i], scene[1, 1, i] = sensor[0, 1, j], sensor[1, 1, j]
+
+
+def missing(known: Objects, other: Objects, paths: Paths, width: float, apart: float) -> float:
+    """How far along the first path the nearest object lies that the other list lacks, m; or inf.
+
+    On the path is what a car of that `width` would touch. Two are the same that are no further
+    apart than `apart` m and the size of the known one. Both lists are in the path's frame.
+    """
+    return _missing(
+        paths.ways, paths.chords, known.vectors, known.halves, other.vectors, 0.5 * width, apart
+    )
+
+
+@compiled(
+    np.zeros((1, 5, POINTS + 1)), np.zeros((1, 1, 6)), np.zeros((2, 3, 1)), np.zeros((2, 1)),
+    np.zeros((2, 3, 1)), 0.0, 0.0,
+)
+def _missing(
+    ways: FloatArray, chords: FloatArray, known: FloatArray, halves: FloatArray,
+    other: FloatArray, half_width: float, apart: float,
+) -> float:
+    nearest = np.inf
+    for n in range(known.shape[2]):
+        x, y = known[0, 0, n], known[1, 0, n]
+        s, d, _, _ = place(chords[0], x, y)
+        if abs(d) >= halves[1, n] + half_width or not 0.0 < s < min(ways[0, ARC, POINTS], nearest):
+            continue
+        same = halves[0, n] + halves[1, n] + apart
+        seen = False
+        for j in range(other.shape[2]):
+            seen = seen or np.hypot(x - other[0, 0, j], y - other[1, 0, j]) <= same
+        if not seen:
+            nearest = s
+    return nearest
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,156 +220,167 @@ def approach(
     """
     vectors = np.concatenate([scene.vectors, sensor.vectors], axis=2)
     halves = np.concatenate([scene.halves, sensor.halves], axis=1)
-    measured_s = np.empty(halves.shape[1], np.float32)
+    measured_s = np.empty(halves.shape[1])
     measured_s[: len(scene)] = age_s(stamp_ns, scene.stamp_ns)
     measured_s[len(scene):] = age_s(stamp_ns, sensor.stamp_ns)
-    now_s = age_s(stamp_ns, now_ns)
-    near = _relevant(paths, vectors, halves, measured_s, now_s, vehicle, settings)
-    of_scene = int(np.count_nonzero(near[: len(scene)]))
-    if not near.any():
-        return _nothing(len(paths.end))
-    vectors, halves, measured_s = vectors[:, :, near], halves[:, near], measured_s[near]
-    items = on_path(paths, vectors, halves, measured_s, vehicle, settings)
-    at = samples(now_s, settings)
-    contact = along_path(paths, items, at, now_s, vehicle, settings)
-    if sideways.any():
-        straight = straight_on(
-            paths, sideways, vectors, halves, measured_s, at, now_s, vehicle, settings
-        )
-        contact = np.minimum(contact, straight)
-    elapsed = np.float32(now_s) - measured_s
-    beside = np.abs(items.d + items.v_d * elapsed) - items.reach_d
-    arc = paths.at(paths.arc, now_s)
-    gap = items.s + items.v_s * elapsed - arc - items.reach_s
-    # Past the end of the path the plan itself stops short; contact on the way is judged above.
-    in_lane = (beside < 0.0) & (gap > -items.reach_s) & (gap < paths.end[:, None] - arc)
-    lead_speed, rss, stop = _lead(items, gap, in_lane, speed, vehicle, settings)
-    worst, impact, safe = _worst_cases(
-        paths, items, gap, beside, in_lane, now_s, speed, vehicle, settings
-    )
-    never = np.float32(NEVER_S)
     return Approach(
-        contact[:, :of_scene].min(axis=1, initial=never),
-        contact[:, of_scene:].min(axis=1, initial=never), lead_speed, rss, stop, worst, impact,
-        safe,
+        *_approach(
+            paths.ways, paths.chords, paths.forward, vectors, halves, measured_s, len(scene),
+            age_s(stamp_ns, now_ns), float(speed), sideways, measures(vehicle, settings),
+            answer_of(vehicle, settings),
+        )
     )
 
 
-def _nothing(count: int) -> Approach:
-    never = np.full(count, NEVER_S, np.float32)
-    far = np.full(count, NOWHERE_M, np.float32)
-    zero = np.zeros(count, np.float32)
-    return Approach(never, never, zero, far, far, far, zero, far)
-
-
+@part
 def _relevant(
-    paths: Paths,
-    vectors: FloatArray,
-    halves: FloatArray,
-    measured_s: FloatArray,
-    now_s: float,
-    vehicle: VehicleParameters,
-    settings: WorldSettings,
-) -> npt.NDArray[np.bool_]:
-    """(N,): which objects can come into the box around all paths while it matters."""
-    ahead_s = now_s + settings.collision_horizon + 0.2 - measured_s
-    moves = np.abs(vectors[:, 1]) * ahead_s
-    around = moves + halves[0] + halves[1] + np.float32(vehicle.length + vehicle.width)
-    position = vectors[:, 0]
-    inside = (position + around > paths.low[:, None]) & (position - around < paths.high[:, None])
-    near: npt.NDArray[np.bool_] = inside[0] & inside[1]
-    if paths.forward:
+    ways: FloatArray, forward: bool, vectors: FloatArray, halves: FloatArray,
+    measured_s: FloatArray, now_s: float, car: Measures,
+) -> npt.NDArray[np.intp]:
+    """Which objects can come into the box around all paths while it matters."""
+    low_x, high_x = ways[:, X].min(), ways[:, X].max()
+    low_y, high_y = ways[:, Y].min(), ways[:, Y].max()
+    near, count = np.empty(len(measured_s), np.intp), 0
+    for n in range(len(measured_s)):
+        ahead_s = now_s + car.collision_horizon + 0.2 - measured_s[n]
+        size = halves[0, n] + halves[1, n]
+        x, y = vectors[0, 0, n], vectors[1, 0, n]
+        around_x = abs(vectors[0, 1, n]) * ahead_s + size + car.length + car.width
+        around_y = abs(vectors[1, 1, n]) * ahead_s + size + car.length + car.width
         # One that does not even catch up with the car where it is now stays behind it.
-        front = position[0] + np.maximum(vectors[0, 1], 0.0) * ahead_s + halves[0] + halves[1]
-        near &= front > -vehicle.rear_overhang
-    return near
+        front = x + max(vectors[0, 1, n], 0.0) * ahead_s + size
+        if (
+            low_x < x + around_x and x - around_x < high_x
+            and low_y < y + around_y and y - around_y < high_y
+            and (front > -car.rear_overhang or not forward)
+        ):
+            near[count] = n
+            count += 1
+    return near[:count]
 
 
-def _lead(
-    items: OnPath,
-    gap: FloatArray,
-    in_lane: npt.NDArray[np.bool_],
-    speed: float,
-    vehicle: VehicleParameters,
-    settings: WorldSettings,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(C,) lead speed, RSS slack and stopping slack: see `Approach`."""
-    nowhere = np.float32(NOWHERE_M)
-    if not in_lane.any():
-        far = np.full(len(gap), nowhere)
-        return np.zeros_like(far), far, far
-    # Who crosses rather than approaches has left the path before the distance formula's end.
-    crosses = np.abs(items.v_d) > np.abs(items.v_s)
-    towards = np.where(crosses, np.maximum(items.v_s, np.float32(0.0)), items.v_s)
-    rss = np.where(in_lane, gap - rss_distance(speed, towards, settings), nowhere)
-    stop = np.where(in_lane, gap - stopping_distance(speed, items.v_s, vehicle), nowhere)
-    worst = rss.argmin(axis=1)
-    rows = np.arange(len(worst))
-    return items.v_s[rows, worst], rss[rows, worst], stop.min(axis=1)
+@part
+def _on_path(
+    chords: FloatArray, vectors: FloatArray, halves: FloatArray, measured_s: FloatArray, n: int,
+    car: Measures,
+) -> OnPath:
+    """Object `n` in the coordinates of a path."""
+    s, d, tx, ty = place(chords, vectors[0, 0, n], vectors[1, 0, n])
+    vx, vy, cos, sin = vectors[0, 1, n], vectors[1, 1, n], vectors[0, 2, n], vectors[1, 2, n]
+    v_d = vy * tx - vx * ty
+    lengthwise, crosswise = abs(cos * tx + sin * ty), abs(sin * tx - cos * ty)
+    reach_s = halves[0, n] * lengthwise + halves[1, n] * crosswise
+    reach_d = halves[0, n] * crosswise + halves[1, n] * lengthwise
+    return OnPath(
+        s - car.centre_offset, d, vx * tx + vy * ty,
+        v_d if abs(v_d) >= car.lateral_speed_deadband else 0.0, reach_s + 0.5 * car.length,
+        reach_d + 0.5 * car.width + car.lateral_margin, measured_s[n],
+    )
 
 
-def _worst_cases(
-    paths: Paths,
-    items: OnPath,
-    gap: FloatArray,
-    beside: FloatArray,
-    in_lane: npt.NDArray[np.bool_],
-    now_s: float,
-    speed: float,
-    vehicle: VehicleParameters,
-    settings: WorldSettings,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(C,) worst slack, cut-in impact and safe speed: see `Approach`."""
-    answer, nowhere = answer_of(vehicle, settings), np.float32(NOWHERE_M)
-    hardest, margin = settings.lead_deceleration, np.float32(settings.longitudinal_margin)
-    later_s = now_s + settings.worst_case_preview
-    ahead_s = np.float32(later_s) - items.measured_s
-    reached = paths.at(paths.arc, later_s)
-    gap_later = items.s + items.v_s * ahead_s - reached - items.reach_s - margin
-    stays = in_lane & (np.abs(items.d + items.v_d * ahead_s) < items.reach_d)
-    needed = needed_gap(paths.at(paths.speed, later_s), items.v_s, hardest, answer)
-    slack = np.where(stays, gap_later - needed, nowhere)
-    safe = np.full(slack.shape, nowhere)
-    c, n = np.nonzero(slack < 0.0)
-    if len(c):
-        safe[c, n] = speed_for_gap(gap[c, n] - margin, items.v_s[c, n], hardest, answer)
-
-    impact = np.zeros(slack.shape, np.float32)
-    closing = np.float32(speed) - items.v_s
-    neighbour = (beside >= 0.0) & (items.v_s > np.abs(items.v_d)) & (items.v_s > STANDING)
+@part
+def _distances(
+    row: FloatArray, way: FloatArray, item: OnPath, now_s: float, speed: float, car: Measures,
+    answer: Answer,
+) -> None:
+    """Take one object into the distances of a path, and into what the worst cases leave of them."""
+    elapsed = now_s - item.measured_s
+    beside = abs(item.d + item.v_d * elapsed) - item.reach_d
+    arc = at_time(way[ARC], now_s)
+    gap = item.s + item.v_s * elapsed - arc - item.reach_s
+    # Past the end of the path the plan itself stops short; contact on the way is judged above.
+    if beside < 0.0 and -item.reach_s < gap < way[ARC, POINTS] - arc:
+        _ahead(row, way, item, gap, now_s, speed, car, answer)
+    closing = speed - item.v_s
+    neighbour = beside >= 0.0 and item.v_s > abs(item.v_d) and item.v_s > STANDING
     # Farther away, or not slower than we are, one is never touched.
-    neighbour &= (closing > 0.0) & (gap < braking_distance(closing, answer))
-    c, n = np.nonzero(neighbour)
-    if len(c):
-        other_speed = items.v_s[c, n]
-        cut_in_s = time_to_cut_in(beside[c, n], other_speed, settings.cut_in_lateral_speed)
-        hit = cut_in_impact(gap[c, n], 2.0 * items.reach_s[c, n], closing[c, n], cut_in_s, answer)
-        impact[c, n] = hit
-        past_it = speed_for_cut_in(other_speed, cut_in_s, settings.max_cut_in_impact, answer)
-        harmful = hit > settings.max_cut_in_impact
-        safe[c, n] = np.minimum(safe[c, n], np.where(harmful, past_it, nowhere))
-    return slack.min(axis=1), impact.max(axis=1), safe.min(axis=1)
+    if neighbour and closing > 0.0 and gap < braking_distance(closing, answer):
+        cut_in_s = time_to_cut_in(beside, item.v_s, car.cut_in_lateral_speed)
+        impact = cut_in_impact(gap, 2.0 * item.reach_s, closing, cut_in_s, answer)
+        row[_IMPACT] = max(row[_IMPACT], impact)
+        if impact > car.max_cut_in_impact:
+            past_it = speed_for_cut_in(item.v_s, cut_in_s, car.max_cut_in_impact, answer)
+            row[_SAFE] = min(row[_SAFE], past_it)
 
 
-def rss_distance(speed: float, lead_speed: FloatArray, settings: WorldSettings) -> FloatArray:
+@part
+def _ahead(
+    row: FloatArray, way: FloatArray, item: OnPath, gap: float, now_s: float, speed: float,
+    car: Measures, answer: Answer,
+) -> None:
+    """The same for one that is in the way: it brakes as it may, and as hard as it can."""
+    # Who crosses rather than approaches has left the path before the distance formula's end.
+    towards = item.v_s if abs(item.v_d) <= abs(item.v_s) else max(item.v_s, 0.0)
+    rss = gap - rss_distance(speed, towards, car)
+    if not rss >= row[_RSS]:
+        row[_LEAD_SPEED] = item.v_s
+    row[_RSS] = _least(row[_RSS], rss)
+    row[_STOP] = _least(row[_STOP], gap - stopping_distance(speed, item.v_s, car))
+    later_s = now_s + car.worst_case_preview
+    ahead_s = later_s - item.measured_s
+    if abs(item.d + item.v_d * ahead_s) < item.reach_d:
+        reached = at_time(way[ARC], later_s)
+        left = item.s + item.v_s * ahead_s - reached - item.reach_s - car.longitudinal_margin
+        hardest = car.lead_deceleration
+        slack = left - needed_gap(at_time(way[SPEED], later_s), item.v_s, hardest, answer)
+        row[_WORST] = _least(row[_WORST], slack)
+        if slack < 0.0:
+            safe = speed_for_gap(gap - car.longitudinal_margin, item.v_s, hardest, answer)
+            row[_SAFE] = min(row[_SAFE], safe)
+
+
+@part
+def _least(value: float, other: float) -> float:
+    """The smaller; not a number where one of them is none, which fails."""
+    return value if value < other or value != value else other
+
+
+@part
+def rss_distance(speed: float, lead_speed: float, car: Measures) -> float:
     """Gap in m that Autoware's emergency brake asks for, at `speed` behind `lead_speed` in m/s.
 
     v·t + v²/(2·a_ego) - v_l·|v_l|/(2·a_object) + margin, never below the margin.
     """
-    ours = speed * settings.rss_reaction + speed * speed / (2.0 * settings.rss_ego_deceleration)
-    theirs = lead_speed * np.abs(lead_speed) / (2.0 * settings.rss_object_deceleration)
-    return np.maximum(ours - theirs, np.float32(0.0)) + np.float32(settings.rss_margin)
+    ours = speed * car.rss_reaction + speed * speed / (2.0 * car.rss_ego_deceleration)
+    theirs = lead_speed * abs(lead_speed) / (2.0 * car.rss_object_deceleration)
+    return max(ours - theirs, 0.0) + car.rss_margin
 
 
-def stopping_distance(
-    speed: float, lead_speed: FloatArray, vehicle: VehicleParameters
-) -> FloatArray:
+@part
+def stopping_distance(speed: float, lead_speed: float, car: Measures) -> float:
     """Gap in m within which full braking just does not touch one that keeps `lead_speed` in m/s.
 
     v_r·t + v_r²/(2·a) with the closing speed v_r, the brake's delay and half its build-up as t.
     """
-    closing = np.maximum(np.float32(speed) - lead_speed, np.float32(0.0))
-    build_up = vehicle.emergency_deceleration / vehicle.emergency_jerk
-    delay = vehicle.acceleration_delay + 0.5 * build_up
-    braking = closing * closing / np.float32(2.0 * vehicle.emergency_deceleration)
-    return closing * np.float32(delay) + braking
+    closing = max(speed - lead_speed, 0.0)
+    return closing * car.brake_delay + closing * closing / (2.0 * car.emergency_deceleration)
+
+
+@compiled(
+    np.zeros((1, 5, POINTS + 1)), np.zeros((1, 1, 6)), True, np.zeros((2, 3, 1)), np.zeros((2, 1)),
+    np.zeros(1), 0, 0.0, 0.0, np.zeros(1, np.bool_), Measures(*[0.0] * len(Measures._fields)),
+    Answer(0.0, 0.0),
+)
+def _approach(
+    ways: FloatArray, chords: FloatArray, forward: bool, vectors: FloatArray, halves: FloatArray,
+    measured_s: FloatArray, of_scene: int, now_s: float, speed: float,
+    sideways: npt.NDArray[np.bool_], car: Measures, answer: Answer,
+) -> FloatArray:
+    """(8, C): rows as the fields of `Approach`; the first `of_scene` objects are the scene's."""
+    found = np.empty((8, len(ways)))
+    near = _relevant(ways, forward, vectors, halves, measured_s, now_s, car)
+    for c in range(len(ways)):
+        way, row = ways[c], found[:, c]
+        row[_SCENE], row[_SENSOR], row[_LEAD_SPEED], row[_IMPACT] = NEVER_S, NEVER_S, 0.0, 0.0
+        row[_RSS], row[_STOP], row[_WORST], row[_SAFE] = NOWHERE_M, NOWHERE_M, NOWHERE_M, NOWHERE_M
+        turned = turns(way)
+        for n in near:
+            item = _on_path(chords[c], vectors, halves, measured_s, n, car)
+            contact = along_path(way, item, now_s, car)
+            if sideways[c]:
+                straight = straight_on(way, turned, vectors, halves, n, measured_s[n], now_s, car)
+                contact = min(contact, straight)
+            source = _SCENE if n < of_scene else _SENSOR
+            row[source] = _least(row[source], contact)
+            _distances(row, way, item, now_s, speed, car, answer)
+    return found

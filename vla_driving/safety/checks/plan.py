@@ -15,7 +15,7 @@ from vla_driving.contract.clock import age_s
 from vla_driving.contract.events import Severity
 from vla_driving.contract.plan import LateralAction, LongitudinalAction
 from vla_driving.contract.supervision import Level, Verdict
-from vla_driving.contract.trajectory import PERIOD_S, TIMES_S
+from vla_driving.contract.trajectory import PERIOD_S, POINTS
 from vla_driving.safety.checks.table import (
     CandidateCheck,
     Candidates,
@@ -27,6 +27,7 @@ from vla_driving.safety.checks.table import (
     Situation,
     StateCheck,
 )
+from vla_driving.safety.compiled import compiled, part
 
 _SLOW = 1.5
 """m/s. Below it the angle of the wheels moves nothing worth limiting."""
@@ -39,50 +40,72 @@ _TURNS = 0.1
 """rad. A plan that turns by less does not turn."""
 
 
-def _derived(
-    name: str, make: Callable[[Candidates], FloatArray]
-) -> Callable[[Candidates], FloatArray]:
-    """Value that several checks share, worked out once a plan."""
+@part
+def _most(value: float, other: float) -> float:
+    """The larger; not a number where one of them is none."""
+    return value if value > other or value != value else other
 
-    def value(candidates: Candidates) -> FloatArray:
-        if name not in candidates.derived:
-            candidates.derived[name] = make(candidates)
-        return candidates.derived[name]
+
+(_NOT_FINITE, _TIME, _STEP, _SLIP, _TURN, _SPEED_ERROR, _REVERSE, _CURVATURE, _STEERING_RATE,
+ _LATERAL, _LATERAL_JERK, _HIGHEST, _BRAKES) = range(13)
+"""Rows of `_measure`."""
+
+
+@compiled(np.zeros((7, 1, POINTS)), 0.0)
+def _measure(values: FloatArray, wheelbase: float) -> FloatArray:
+    """(13, C): the largest of what the checks below look for along the (7, C, 64) of a batch."""
+    found = np.zeros((13, values.shape[1]))
+    for c in range(values.shape[1]):
+        time, x, y, heading, speed, acceleration, curvature = values[:, c]
+        row = found[:, c]
+        row[_REVERSE], row[_HIGHEST], row[_BRAKES] = -np.inf, -np.inf, -np.inf
+        lateral = speed * speed * curvature
+        angle = np.arctan(wheelbase * curvature)
+        for k in range(POINTS):
+            row[_TIME] = _most(row[_TIME], abs(time[k] - (k + 1) * PERIOD_S))
+            row[_REVERSE] = _most(row[_REVERSE], -speed[k])
+            row[_CURVATURE] = _most(row[_CURVATURE], abs(curvature[k]))
+            row[_LATERAL] = _most(row[_LATERAL], abs(lateral[k]))
+            row[_HIGHEST] = _most(row[_HIGHEST], acceleration[k])
+            row[_BRAKES] = _most(row[_BRAKES], -acceleration[k])
+            for channel in range(7):
+                row[_NOT_FINITE] += not np.isfinite(values[channel, c, k])
+            # The first point follows the car itself, which is at the origin.
+            before = max(k - 1, 0)
+            dx, dy, turn = x[k], y[k], heading[k]
+            if k > 0:
+                dx, dy, turn = dx - x[before], dy - y[before], turn - heading[before]
+            middle = heading[k] - 0.5 * turn
+            slip = abs(dy * np.cos(middle) - dx * np.sin(middle))
+            row[_SLIP] = _most(row[_SLIP], slip)
+            if k == 0:
+                continue
+            mean_speed = 0.5 * (speed[k] + speed[before])
+            way = mean_speed * PERIOD_S
+            row[_STEP] = _most(row[_STEP], abs(np.hypot(dx, dy) - way))
+            row[_TURN] = _most(row[_TURN], abs(turn - curvature[k] * way))
+            gained = speed[k] - speed[before] - acceleration[k] * PERIOD_S
+            row[_SPEED_ERROR] = _most(row[_SPEED_ERROR], abs(gained))
+            if not mean_speed < _SLOW:
+                rate = abs(angle[k] - angle[before]) / PERIOD_S
+                row[_STEERING_RATE] = _most(row[_STEERING_RATE], rate)
+            if k >= _HALF_SECOND:
+                change = abs(lateral[k] - lateral[k - _HALF_SECOND])
+                jerk = change / (_HALF_SECOND * PERIOD_S)
+                row[_LATERAL_JERK] = _most(row[_LATERAL_JERK], jerk)
+    return found
+
+
+def _row_of(row: int) -> Callable[[Candidates], FloatArray]:
+    """A measure that is one row of `_measure`, which is worked out once a plan."""
+
+    def value(c: Candidates) -> FloatArray:
+        if "measured" not in c.derived:
+            values = np.ascontiguousarray(c.batch.values)
+            c.derived["measured"] = _measure(values, c.limits.vehicle.wheelbase)
+        return c.derived["measured"][row]
 
     return value
-
-
-def _steps(values: FloatArray) -> FloatArray:
-    """(..., 64): change from each point to the next, the first from the car itself."""
-    steps = values.copy()
-    steps[..., 1:] -= values[..., :-1]
-    return steps
-
-
-# Index by the channels of `Batch.values`: time, x, y, heading, speed, acceleration, curvature.
-_moves = _derived("steps", lambda c: _steps(c.batch.values[1:4]))
-_highest_of = _derived("highest", lambda c: np.maximum.reduce(c.batch.values, axis=2))
-_lowest_of = _derived("lowest", lambda c: np.minimum.reduce(c.batch.values, axis=2))
-_mean_speed = _derived("mean_speed", lambda c: 0.5 * (c.batch.speed[:, 1:] + c.batch.speed[:, :-1]))
-_lateral = _derived("lateral", lambda c: c.batch.speed**2 * c.batch.curvature)
-
-
-def _highest(values: FloatArray) -> FloatArray:
-    """(C,): highest of each row, NaN where there is one."""
-    highest: FloatArray = np.maximum.reduce(values, axis=1)
-    return highest
-
-
-def _largest(values: FloatArray) -> FloatArray:
-    """(C,): largest amount of each row."""
-    return _highest(np.abs(values))
-
-
-def _finite(c: Candidates) -> FloatArray:
-    finite = np.isfinite(c.batch.values)
-    if finite.all():
-        return np.zeros(len(c.batch))
-    return (~finite).sum(axis=(0, 2)).astype(np.float64)
 
 
 def _left(c: Candidates) -> FloatArray:
@@ -90,10 +113,6 @@ def _left(c: Candidates) -> FloatArray:
     horizon = age_s(c.plan.stamp_ns, c.plan.valid_until_ns)
     longest = min(horizon, c.limits.settings.inputs.plan_max_age)
     return np.full(len(c.batch), longest - c.now_s)
-
-
-def _time(c: Candidates) -> FloatArray:
-    return _largest(c.batch.time - TIMES_S)
 
 
 def _start_position(c: Candidates) -> FloatArray:
@@ -108,60 +127,6 @@ def _start_speed(c: Candidates) -> float:
 
 def _start_speed_error(c: Candidates) -> FloatArray:
     return np.abs(c.batch.speed[:, 0] - _start_speed(c))
-
-
-def _step(c: Candidates) -> FloatArray:
-    dx, dy, _ = _moves(c)
-    travelled = np.hypot(dx[:, 1:], dy[:, 1:])
-    return _largest(travelled - _mean_speed(c) * PERIOD_S)
-
-
-def _slip(c: Candidates) -> FloatArray:
-    dx, dy, turn = _moves(c)
-    middle = c.batch.heading - 0.5 * turn
-    return _largest(dy * np.cos(middle) - dx * np.sin(middle))
-
-
-def _turn_error(c: Candidates) -> FloatArray:
-    expected = c.batch.curvature[:, 1:] * _mean_speed(c) * PERIOD_S
-    return _largest(_moves(c)[2, :, 1:] - expected)
-
-
-def _speed_error(c: Candidates) -> FloatArray:
-    change = c.batch.speed[:, 1:] - c.batch.speed[:, :-1]
-    return _largest(change - c.batch.acceleration[:, 1:] * PERIOD_S)
-
-
-def _reverse(c: Candidates) -> FloatArray:
-    return -_lowest_of(c)[4]
-
-
-def _curvature(c: Candidates) -> FloatArray:
-    return np.maximum(_highest_of(c)[6], -_lowest_of(c)[6])
-
-
-def _steering_rate(c: Candidates) -> FloatArray:
-    angle = np.arctan(c.limits.vehicle.wheelbase * c.batch.curvature)
-    rate = np.abs(angle[:, 1:] - angle[:, :-1]) / PERIOD_S
-    return _highest(np.where(_mean_speed(c) < _SLOW, 0.0, rate))
-
-
-def _lateral_acceleration(c: Candidates) -> FloatArray:
-    return _largest(_lateral(c))
-
-
-def _lateral_jerk(c: Candidates) -> FloatArray:
-    lateral = _lateral(c)
-    change = lateral[:, _HALF_SECOND:] - lateral[:, :-_HALF_SECOND]
-    return _largest(change) / (_HALF_SECOND * PERIOD_S)
-
-
-def _acceleration(c: Candidates) -> FloatArray:
-    return _highest_of(c)[5]
-
-
-def _deceleration(c: Candidates) -> FloatArray:
-    return -_lowest_of(c)[5]
 
 
 def _shift(c: Candidates) -> FloatArray:
@@ -243,12 +208,12 @@ def _row(
 
 CHECKS: tuple[CandidateCheck, ...] = (
     _row("plan_finite", "numbers", lambda _: 0.0, "{value} of the plan are not finite",
-         "not a number is no position", _finite),
+         "not a number is no position", _row_of(_NOT_FINITE)),
     _row("plan_in_time", "s", lambda k: k.settings.plan.min_left,
          "plan has {value} left when it comes", "valid_until and plan_max_age", _left,
          at_least=True),
     _row("plan_time", "s", lambda _: 1e-3, "times of the plan are off by {value}",
-         "0.1 s grid of the contract", _time),
+         "0.1 s grid of the contract", _row_of(_TIME)),
     _row("plan_start", "m", lambda k: k.settings.plan.max_start_distance,
          "plan starts {value} from the car", "a plan starts at the car", _start_position,
          inputs="vla/plan, vehicle/state"),
@@ -256,31 +221,32 @@ CHECKS: tuple[CandidateCheck, ...] = (
          "plan starts {value} from the car's speed", "a plan starts at the car",
          _start_speed_error, inputs="vla/plan, vehicle/state"),
     _row("plan_steps", "m", lambda k: k.settings.plan.max_step_error,
-         "positions of the plan do not fit its speed by {value} a step", "unicycle model", _step),
+         "positions of the plan do not fit its speed by {value} a step", "unicycle model",
+         _row_of(_STEP)),
     _row("plan_slip", "m", lambda k: k.settings.plan.max_slip,
-         "plan moves sideways by {value} a step", "unicycle model", _slip),
+         "plan moves sideways by {value} a step", "unicycle model", _row_of(_SLIP)),
     _row("plan_turns", "rad", lambda k: k.settings.plan.max_turn_error,
          "headings of the plan do not fit its curvature by {value} a step", "unicycle model",
-         _turn_error),
+         _row_of(_TURN)),
     _row("plan_speeds", "m/s", lambda k: k.settings.plan.max_speed_error,
          "speeds of the plan do not fit its acceleration by {value} a step", "unicycle model",
-         _speed_error),
+         _row_of(_SPEED_ERROR)),
     _row("plan_forward", "m/s", lambda k: k.settings.plan.max_reverse_speed,
-         "plan reverses at {value}", "the stack drives forward only", _reverse),
+         "plan reverses at {value}", "the stack drives forward only", _row_of(_REVERSE)),
     _row("plan_curvature", "1/m", _stretched(_tightest), "plan turns as tight as {value}",
-         "max_steering_angle of the car", _curvature),
+         "max_steering_angle of the car", _row_of(_CURVATURE)),
     _row("plan_steering_rate", "rad/s", _stretched(lambda k: k.vehicle.max_steering_rate),
-         "plan steers at {value}", "max_steering_rate of the car", _steering_rate),
+         "plan steers at {value}", "max_steering_rate of the car", _row_of(_STEERING_RATE)),
     _row("plan_lateral_acceleration", "m/s^2",
          _stretched(lambda k: k.vehicle.max_lateral_acceleration),
-         "plan corners at {value}", "ISO 11270: 3.0", _lateral_acceleration),
+         "plan corners at {value}", "ISO 11270: 3.0", _row_of(_LATERAL)),
     _row("plan_lateral_jerk", "m/s^3", _stretched(lambda k: k.vehicle.max_lateral_jerk),
          "plan jerks sideways at {value}", "ISO 11270, UN R79: 5.0, mean over 0.5 s",
-         _lateral_jerk),
+         _row_of(_LATERAL_JERK)),
     _row("plan_acceleration", "m/s^2", _stretched(lambda k: k.vehicle.max_acceleration),
-         "plan accelerates at {value}", "ISO 15622: 2.0", _acceleration),
+         "plan accelerates at {value}", "ISO 15622: 2.0", _row_of(_HIGHEST)),
     _row("plan_deceleration", "m/s^2", _stretched(lambda k: k.vehicle.max_deceleration),
-         "plan brakes at {value}", "ISO 15622: 3.5", _deceleration),
+         "plan brakes at {value}", "ISO 15622: 3.5", _row_of(_BRAKES)),
     _row("plan_shift", "m", lambda k: k.settings.plan.max_shift,
          "plan jumps sideways by {value}", "Autoware planning_validator: 0.5", _shift,
          inputs="vla/plan, vehicle/state"),
