@@ -199,3 +199,30 @@ def test_the_way_a_car_reverses_does_not_matter() -> None:
         a = ahead.step(0.5, 0.0, 12.0, k * STEP_NS, stopping=False)
         b = back.step(0.5, 0.0, -12.0, k * STEP_NS, stopping=False)
     assert a == b
+
+
+def test_at_a_walk_lateral_limits_are_those_of_the_walk() -> None:
+    """Not of 1 m/s: a car of weak limits shows it."""
+    weak = replace(VEHICLE, max_lateral_jerk=0.005, max_lateral_acceleration=0.004)
+    envelope = Envelope(weak, 0.01)
+    out = envelope.step(0.5, 0.0, 0.2, 0, False)
+    assert out.steering_angle == pytest.approx(math.atan(weak.wheelbase * 0.005 / 0.2**2 * 0.01))
+    for k in range(1, 200):
+        out = envelope.step(0.5, 0.0, 0.2, k * STEP_NS, False)
+    assert out.steering_angle == pytest.approx(math.atan(weak.wheelbase * 0.004 / 0.2**2))
+
+
+@pytest.mark.parametrize("periods", [1, 2, 3])
+def test_rates_are_told_over_the_time_that_passed(periods: int) -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    envelope.follow(0.0, 0.0, 0)
+    out = envelope.step(1.0, 9.0, 0.0, periods * STEP_NS, False)
+    assert out.steering_rate == pytest.approx(VEHICLE.max_steering_rate)
+    assert out.jerk == pytest.approx(VEHICLE.max_jerk)
+    assert out.steering_angle == pytest.approx(VEHICLE.max_steering_rate * 0.01 * periods)
+
+
+def test_where_no_time_passed_nothing_moves() -> None:
+    envelope = Envelope(VEHICLE, 0.01)
+    envelope.follow(0.1, 1.0, 5)
+    assert astuple(envelope.step(1.0, 9.0, 0.0, 5, False)) == (0.1, 0.0, 1.0, 0.0)

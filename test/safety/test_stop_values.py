@@ -45,8 +45,9 @@ def edge(y: float = -3.0, first: float = -5.0, last: float = 120.0, **changes: A
 def around(radius: float, off: float, first: float, last: float) -> LaneLine:
     """An edge `off` m to the right of a left bend, from one angle to another."""
     angles, r = np.linspace(first, last, 60), radius + off
-    return edge(
-        x=(r * np.sin(angles)).astype("f4"), y=(radius - r * np.cos(angles)).astype("f4")
+    return LaneLine(
+        LaneLineKind.ROAD_EDGE_RIGHT, 0.9, (r * np.sin(angles)).astype("f4"),
+        (radius - r * np.cos(angles)).astype("f4"),
     )
 
 
