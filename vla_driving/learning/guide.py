@@ -30,7 +30,9 @@ _LOST = 1.2
 """m beside its planned way from which a change of lane is planned anew."""
 _KERB = 0.35
 """m left to the border of the carriageway by a car that has pulled over."""
-_ROOM_AHEAD, _ROOM_BEHIND = 8.0, 10.0
+_ROOM_AHEAD, _ROOM_BEHIND = 12.0, 10.0
+_CLOSING_AHEAD_S, _CLOSING_BEHIND_S = CHANGE_S, 3.0
+"""A lane is free where nobody is nearer than so many m, nor can be after so many s."""
 _BRAKES = -1.5
 """m/s² from which on one ahead brakes."""
 _REMEMBERED_S = 3.0
@@ -208,9 +210,9 @@ class Guide:
             ahead = s - along
             speed = thing.velocity_x
             if ahead > 0.0:
-                room = _ROOM_AHEAD + 2.0 * max(0.0, truth.speed - speed)
+                room = _ROOM_AHEAD + _CLOSING_AHEAD_S * max(0.0, truth.speed - speed)
             else:
-                room = _ROOM_BEHIND + 3.0 * max(0.0, speed - truth.speed)
+                room = _ROOM_BEHIND + _CLOSING_BEHIND_S * max(0.0, speed - truth.speed)
             if abs(ahead) < room:
                 return False
         return True

@@ -161,9 +161,9 @@ def _past_bend(chance: Chance, plain: Scenario) -> Scenario:
 def _dense_merge(chance: Chance, plain: Scenario) -> Scenario:
     lanes = int(chance.integers(2, 4))
     return plain.replace(
-        map=str(chance.choice(["r", "Sr", "y", "Sy", "rS", "ry"])), objects=(), lanes=lanes,
+        map=str(chance.choice(["rS", "Sr", "ry", "Sry", "SyS", "ySr"])), objects=(), lanes=lanes,
         start_lane=int(chance.choice([lanes - 1, int(chance.integers(lanes))])),
-        traffic_density=float(chance.uniform(0.22, 0.35)),
+        traffic_density=float(chance.uniform(0.25, 0.38)),
         traffic_speed=float(chance.uniform(5.0, 9.0)),
     )
 
