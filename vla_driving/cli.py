@@ -9,9 +9,20 @@ from collections.abc import Sequence
 from vla_driving import __version__
 from vla_driving.bringup import environment
 from vla_driving.bringup.lifecycle import BringupError
-from vla_driving.commands import bench, calibrate, demo, doctor, engine, faults, record, report, up
+from vla_driving.commands import (
+    bench,
+    calibrate,
+    demo,
+    doctor,
+    engine,
+    faults,
+    record,
+    report,
+    score,
+    up,
+)
 
-COMMANDS = (up, demo, record, report, calibrate, engine, faults, bench, doctor)
+COMMANDS = (up, demo, record, report, calibrate, engine, faults, bench, score, doctor)
 
 
 def parser() -> argparse.ArgumentParser:

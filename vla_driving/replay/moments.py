@@ -104,7 +104,7 @@ class _Around:
             elapsed_s=(stamp_ns - self._window.start_ns) / SECOND,
             picture=picture,
             plan=self._plans.get(stamp_ns),
-            approved=self._moved(approved, stamp_ns) if approved else None,
+            approved=moved(approved, self._motion, stamp_ns) if approved else None,
             vehicle=self._vehicle.at(stamp_ns),
             safety=self._safety.at(stamp_ns),
             objects=objects,
@@ -119,20 +119,21 @@ class _Around:
                 return
             self._motion.add(state.value)
 
-    def _moved(self, approved: ApprovedPlan, stamp_ns: Nanoseconds) -> ApprovedPlan:
-        """With its trajectory in base_link at the picture; as it is where the way is unknown."""
-        change = self._motion.change(approved.stamp_ns, stamp_ns)
-        if change is None:
-            return approved
-        old = approved.trajectory
-        x, y = change.to_second(old.x, old.y)
-        trajectory: Trajectory = replace(
-            old,
-            x=x.astype(np.float32),
-            y=y.astype(np.float32),
-            heading=(old.heading - change.dyaw).astype(np.float32),
-        )
-        return replace(approved, trajectory=trajectory)
+
+def moved(approved: ApprovedPlan, motion: EgoMotion, stamp_ns: Nanoseconds) -> ApprovedPlan:
+    """With its trajectory in base_link at an instant; as it is where the way is unknown."""
+    change = motion.change(approved.stamp_ns, stamp_ns)
+    if change is None:
+        return approved
+    old = approved.trajectory
+    x, y = change.to_second(old.x, old.y)
+    trajectory: Trajectory = replace(
+        old,
+        x=x.astype(np.float32),
+        y=y.astype(np.float32),
+        heading=(old.heading - change.dyaw).astype(np.float32),
+    )
+    return replace(approved, trajectory=trajectory)
 
 
 class _Newest(Generic[T]):
