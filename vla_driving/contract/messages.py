@@ -17,6 +17,7 @@ import array
 import dataclasses
 import enum
 import importlib
+import operator
 import typing
 from collections.abc import Callable
 from functools import cache
@@ -57,6 +58,9 @@ _LONGEST = {
 }
 
 
+_PLAIN = (float, int, bool, str)
+
+
 class MalformedMessage(ValueError):
     """One line that names the field and the value that cannot be taken."""
 
@@ -73,6 +77,12 @@ def set_stamp(time: Any, stamp_ns: Nanoseconds) -> None:
 
 def from_message(cls: type[T], message: Any) -> T:
     """Contract object of type `cls` from a message. Raises MalformedMessage."""
+    read = _leaf_reader(typing.cast(Any, cls))
+    if read is not None:
+        try:
+            return typing.cast(T, read(message))
+        except (ValueError, TypeError, AttributeError):
+            pass  # below it is found which field it is
     if cls is CameraFrame:
         return typing.cast(T, _read_camera_frame(message))
     values: dict[str, Any] = {}
@@ -130,6 +140,23 @@ def _message_class(name: str) -> Any:
 
 
 @cache
+def _leaf_reader(cls: Any) -> Callable[[Any], Any] | None:
+    """For a dataclass of at least two plain numbers and words and no stamp: all fields at once."""
+    fields = _fields(cls)
+    plain = all(
+        isinstance(hint, type) and (hint in _PLAIN or issubclass(hint, enum.IntEnum))
+        for _, _, hint in fields
+    )
+    if len(fields) < 2 or not plain or any(name.endswith("_ns") for name, _, _ in fields):
+        return None
+    pick = operator.attrgetter(*(attribute for _, attribute, _ in fields))
+    readers = tuple(_reader(hint) for _, _, hint in fields)
+    return lambda message: cls(
+        *[read(value) for read, value in zip(readers, pick(message), strict=True)]
+    )
+
+
+@cache
 def _reader(hint: Any) -> Callable[[Any], Any]:
     origin = typing.get_origin(hint)
     if origin is tuple:
@@ -141,7 +168,7 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         return lambda item: from_message(typing.cast(type, hint), item)
     if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
         return hint
-    if hint in (float, int, bool, str):
+    if hint in _PLAIN:
         return typing.cast(Callable[[Any], Any], hint)
     raise TypeError(f"no rule to read {hint}")
 
@@ -158,7 +185,7 @@ def _writer(hint: Any, fixed: bool = False) -> Callable[[Any], Any]:
         return to_message
     if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
         return int
-    if hint in (float, int, bool, str):
+    if hint in _PLAIN:
         return typing.cast(Callable[[Any], Any], hint)
     raise TypeError(f"no rule to write {hint}")
 
