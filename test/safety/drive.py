@@ -136,7 +136,7 @@ class World:
         """Drive on; `driver` sets fields of the vehicle state meanwhile."""
         self.driver = driver
         for _ in range(round(duration_s / 0.02)):
-            self._tick()
+            self.run_step()
         self.driver = {}
         return self
 
@@ -151,7 +151,8 @@ class World:
         assert self.safety is not None
         return next(c for c in self.safety.checks if c.name == name)
 
-    def _tick(self) -> None:
+    def run_step(self) -> None:
+        """One step of everything."""
         self._move()
         self._count += 1
         self.now_ns += STEP

@@ -255,8 +255,6 @@ def _following(paths: frozenset[str], calls: set[str]) -> Iterator[None]:
     known: dict[CodeType, str | None] = {}
 
     def note(frame: FrameType, event: str, _: Any) -> None:
-        if event != "call":
-            return
         code = frame.f_code
         if code not in known:
             at = code.co_filename.rfind("vla_driving/")
@@ -266,11 +264,11 @@ def _following(paths: frozenset[str], calls: set[str]) -> Iterator[None]:
         if call is not None:
             calls.add(call)
 
-    sys.setprofile(note)
+    sys.settrace(note)
     try:
         yield
     finally:
-        sys.setprofile(None)
+        sys.settrace(None)
 
 
 def _try(mutant: Mutant, tests: Sequence[_Test], at_import: bool) -> tuple[int, int]:

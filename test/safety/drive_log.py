@@ -1,0 +1,435 @@
+"""Scripted drives, and in plain lines all that the monitor says and approves on them.
+
+`python test/safety/drive_log.py` writes test/safety/logs/ anew, one file a drive: read the
+difference before you commit it. The test holds the monitor against these files line by line.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from drive import SETTINGS, START, World, car, constant, signed_plan, signed_state
+
+from vla_driving.contract.checksum import signed
+from vla_driving.contract.clock import SECOND, nanoseconds
+from vla_driving.contract.frames import CameraHealth, FrameStatus
+from vla_driving.contract.navigation import EngagementRequest, EngagementWish, Route, Turn
+from vla_driving.contract.plan import ApprovedPlan, LateralAction, Plan
+from vla_driving.contract.scene import (
+    LaneLine,
+    LaneLineKind,
+    SceneObject,
+    SignalState,
+    TrafficControl,
+    TrafficControlKind,
+)
+from vla_driving.contract.supervision import Heartbeat, SafetyState, Verdict
+from vla_driving.contract.vehicle import DriverState, Gear, VehicleState
+from vla_driving.safety.intake import MonitorInputs
+from vla_driving.safety.monitor import MonitorOutputs
+
+LOGS = Path(__file__).with_name("logs")
+_APPROVED_EVERY = 5
+"""Steps; where flags or source change an approved plan is told at once."""
+
+
+def lines(world: World, steps: Iterator[None], passing: bool) -> Iterator[str]:
+    """What the monitor says in each step of a drive that `steps` move on.
+
+    Of checks those that change; with `passing` also each that passes when it is first told.
+    """
+    flags: tuple[object, ...] = ()
+    state: SafetyState | None = None
+    for count, _ in enumerate(steps):
+        out: MonitorOutputs = world.outputs[-1]
+        at = f"{(world.now_ns - START) / SECOND:.2f}"
+        yield from _events(at, out)
+        if out.safety_state is not None:
+            yield from _state(at, out.safety_state, state, passing)
+            state = out.safety_state
+        if out.approved is not None:
+            now = _flags(out.approved)
+            if now != flags or count % _APPROVED_EVERY == 0:
+                yield f"{at} approved {_approved(out.approved, world)}"
+            flags = now
+
+
+def _events(at: str, out: MonitorOutputs) -> Iterator[str]:
+    for event in out.events:
+        yield (
+            f"{at} event {event.severity.name} {event.source} {event.name} about {event.subject}: "
+            f"{_short(event.value)} of {_short(event.limit)} {event.unit} | {event.text}"
+        )
+
+
+def _state(
+    at: str, state: SafetyState, before: SafetyState | None, passing: bool
+) -> Iterator[str]:
+    told = (
+        state.level, state.engagement, state.manoeuvre, state.ready, state.alert,
+        state.alert_text,
+    )
+    if before is None or told != (
+        before.level, before.engagement, before.manoeuvre, before.ready, before.alert,
+        before.alert_text,
+    ):
+        yield (
+            f"{at} state {state.sequence} {state.level.name} {state.engagement.name} "
+            f"{state.manoeuvre.name}{' ready' if state.ready else ''} {state.alert.name} | "
+            f"{state.alert_text}"
+        )
+    known = {} if before is None else {c.name: c for c in before.checks}
+    for check in state.checks:
+        old = known.get(check.name)
+        news = passing or check.verdict != Verdict.PASS
+        if (old is None and news) or (old is not None and old.verdict != check.verdict):
+            yield (
+                f"{at} check {check.name} {check.verdict.name} {_short(check.value)} of "
+                f"{_short(check.limit)} {check.unit} {check.reaction.name} | {check.detail}"
+            )
+
+
+def _short(value: float) -> str:
+    """Three digits, and none of what is smaller than a thousandth."""
+    return f"{round(value, 3) + 0.0 if math.isfinite(value) else value:.3g}"
+
+
+def _flags(plan: ApprovedPlan) -> tuple[object, ...]:
+    return plan.source, plan.engaged, plan.hold, plan.hazard_lights
+
+
+def _approved(plan: ApprovedPlan, world: World) -> str:
+    def ago(stamp_ns: int) -> str:
+        return f"{(stamp_ns - world.now_ns) / SECOND:.2f}" if stamp_ns else "never"
+
+    path = plan.trajectory
+    flags = [name for name in ("engaged", "hold", "hazard_lights") if getattr(plan, name)]
+    arrays = (path.x, path.y, path.speed, path.acceleration)
+    points = " ".join(
+        "(" + " ".join(f"{round(float(array[k]), 2) + 0.0:.2f}" for array in arrays) + ")"
+        for k in (0, 10, 30, 63)
+    )
+    return (
+        f"{plan.sequence} of plan {plan.plan_sequence} {plan.source.name} {' '.join(flags)} "
+        f"from {ago(plan.stamp_ns)} until {ago(plan.valid_until_ns)} "
+        f"picture {ago(plan.frame_stamp_ns)} cap {plan.speed_cap:.2f} {points}"
+    )
+
+
+# -- drives ------------------------------------------------------------------------------------
+
+Script = Callable[[World], Iterator[None]]
+
+
+def run(world: World, duration_s: float, **driver: bool) -> Iterator[None]:
+    """Drive on, a step at a time."""
+    world.driver = driver
+    for _ in range(round(duration_s / 0.02)):
+        world.run_step()
+        yield
+    world.driver = {}
+
+
+def engage(world: World) -> Iterator[None]:
+    """Let the inputs come in, press the button, drive on a little."""
+    yield from run(world, 0.5)
+    yield from run(world, 0.04, engage_button=True)
+    yield from run(world, 0.3)
+
+
+def a_driver_who_takes_over(world: World) -> Iterator[None]:
+    """Steers, accelerates, brakes, cancels, and asks by the cockpit."""
+    yield from run(world, 0.1, engage_button=True)
+    yield from engage(world)
+    yield from run(world, 0.2, steering_override=True)
+    yield from run(world, 0.7)
+    yield from run(world, 0.2, accelerator_override=True)
+    yield from run(world, 0.7)
+    yield from run(world, 0.1, brake_override=True)
+    yield from run(world, 0.2)
+
+    def wish(request: EngagementWish) -> Callable[[MonitorInputs, World], MonitorInputs]:
+        return lambda inputs, world: replace(inputs, requests=(
+            signed(EngagementRequest(world.now_ns, request, "cockpit")),
+        ))
+
+    world.on_inputs = wish(EngagementWish.ENGAGE)
+    yield from run(world, 0.02)
+    world.on_inputs = lambda inputs, world: inputs
+    yield from run(world, 0.2)
+    world.on_inputs = wish(EngagementWish.DISENGAGE)
+    yield from run(world, 0.02)
+
+
+def plans_that_are_lost(world: World) -> Iterator[None]:
+    """A stop in the lane, hold, and on again."""
+    yield from engage(world)
+    world.on_plan = lambda plan, world: None
+    yield from run(world, 4.0)
+    world.on_plan = lambda plan, world: plan
+    yield from run(world, 0.3)
+    yield from run(world, 0.04, engage_button=True)
+    yield from run(world, 0.4)
+    yield from run(world, 0.1, accelerator_override=True)
+
+
+def a_state_that_is_lost_while_stopping(world: World) -> Iterator[None]:
+    """The stop goes on blind and ends by time."""
+    yield from engage(world)
+    world.on_state = lambda state, world: None
+    yield from run(world, 6.0)
+
+
+def something_that_appears_late(world: World) -> Iterator[None]:
+    """Full braking, then hold."""
+    yield from engage(world)
+    x = world.x + 14.0
+    world.objects = lambda world: (world.ahead(x, world.y),)
+    yield from run(world, 3.0)
+
+
+def something_that_comes_into_a_planned_stop(world: World) -> Iterator[None]:
+    """A stop in the lane gets harder."""
+    yield from engage(world)
+    world.on_plan = lambda plan, world: None
+    yield from run(world, 1.0)
+    x = world.x + 11.0
+    world.objects = lambda world: (world.ahead(x, world.y),)
+    yield from run(world, 1.5)
+
+
+def slow_traffic(world: World) -> Iterator[None]:
+    """One ahead that is too near: caps, and then none."""
+    yield from engage(world)
+
+    def ahead(gap: float) -> Callable[[World], tuple[SceneObject, ...]]:
+        return lambda world: (car(gap, 0.0, world.speed),)
+
+    def told(plan: Plan, world: World) -> Plan:
+        return signed_plan(plan, objects=world.objects(world))
+
+    world.on_plan = told
+    world.objects = ahead(8.0)
+    yield from run(world, 0.6)
+    world.objects = ahead(60.0)
+    yield from run(world, 1.6)
+
+
+def what_only_one_sees(world: World) -> Iterator[None]:
+    """The sensor alone, then the model alone: a slow crawl."""
+    yield from engage(world)
+    world.objects = lambda world: (car(18.0, 0.0, 7.0),)
+    yield from run(world, 1.2)
+    world.objects = lambda world: ()
+    world.on_plan = lambda plan, world: signed_plan(plan, objects=(car(18.0, 0.0, 7.0),))
+    yield from run(world, 1.2)
+
+
+def plans_that_are_refused(world: World) -> Iterator[None]:
+    """Each for its own reason, and each healed by the next."""
+    yield from engage(world)
+    edge = LaneLine(
+        LaneLineKind.ROAD_EDGE_LEFT, 0.9, np.linspace(0.0, 80.0, 40, dtype=np.float32),
+        np.full(40, 0.2, np.float32),
+    )
+    light = TrafficControl(TrafficControlKind.TRAFFIC_LIGHT, SignalState.RED, 0.9, 25.0)
+    sign = TrafficControl(TrafficControlKind.SPEED_LIMIT, SignalState.UNKNOWN, 0.9, -1.0, 6.0)
+    tight = constant(8.0, 0.0, 0.3)
+    changes: tuple[Callable[[Plan], Plan], ...] = (
+        lambda plan: signed_plan(plan, candidates=(tight,)),
+        lambda plan: signed_plan(plan, candidates=(tight, *plan.candidates)),
+        lambda plan: signed_plan(plan, candidates=()),
+        lambda plan: replace(plan, checksum=1),
+        lambda plan: signed_plan(plan, sequence=0),
+        lambda plan: signed_plan(plan, stamp_ns=plan.stamp_ns + nanoseconds(1.0)),
+        lambda plan: signed_plan(plan, lane_lines=(edge,)),
+        lambda plan: signed_plan(plan, lane_lines=(replace(edge, kind=LaneLineKind.LANE_LEFT),)),
+        lambda plan: signed_plan(
+            plan, lane_lines=(replace(edge, kind=LaneLineKind.LANE_LEFT),),
+            lateral_action=LateralAction.CHANGE_LEFT,
+        ),
+        lambda plan: signed_plan(plan, traffic_controls=(light,)),
+        lambda plan: signed_plan(plan, traffic_controls=(sign,)),
+        lambda plan: signed_plan(plan, uncertainty=0.9),
+        lambda plan: signed_plan(plan, speed_cap=5.0),
+        lambda plan: signed_plan(plan, valid_until_ns=plan.stamp_ns + nanoseconds(0.1)),
+        lambda plan: signed_plan(plan, candidates=(
+            replace(plan.candidates[0], y=plan.candidates[0].y + np.float32(0.3)),
+        )),
+    )
+    for change in changes:
+        world.on_plan = lambda plan, world, change=change: change(plan)
+        yield from run(world, 0.1)
+        world.on_plan = lambda plan, world: plan
+        yield from run(world, 0.2)
+
+
+def a_clock_that_jumps(world: World) -> Iterator[None]:
+    """Ahead, and back while stopping."""
+    yield from engage(world)
+    world.now_ns += nanoseconds(0.4)
+    yield from run(world, 0.6)
+    world.now_ns -= nanoseconds(0.5)
+    yield from run(world, 1.5)
+
+
+def a_vehicle_that_is_wrong(world: World) -> Iterator[None]:
+    """Each fault for a moment, then a stop for its gear, then none."""
+    yield from engage(world)
+    changes: tuple[dict[str, Any], ...] = (
+        {"wheel_speed": 11.0}, {"speed": float("nan")}, {"stamp_ns": 0}, {"sequence": 1},
+        {"faults": ("brake_pressure", "steering")}, {"gear": 17}, {"gear": Gear.REVERSE},
+    )
+    for change in changes:
+        world.on_state = lambda state, world, change=change: signed_state(
+            state, **change
+        )
+        yield from run(world, 0.06)
+        world.on_state = lambda state, world: state
+        yield from run(world, 0.1)
+
+
+def inputs_that_are_wrong(world: World) -> Iterator[None]:
+    """Malformed ones of each topic, a second publisher, a route, signs of life that end."""
+    yield from engage(world)
+
+    def wrong(inputs: MonitorInputs, world: World) -> MonitorInputs:
+        return replace(
+            inputs,
+            malformed=(("plans", "too long"), ("objects", "x" * 200), ("nobody", "nothing")),
+            objects=tuple(replace(o, checksum=1) for o in inputs.objects),
+            driver_states=tuple(replace(d, checksum=1) for d in inputs.driver_states),
+            frames=tuple(replace(f, checksum=1) for f in inputs.frames),
+            heartbeats=(Heartbeat(world.now_ns, "camera_ingest"),),
+        )
+
+    world.on_inputs = wrong
+    yield from run(world, 0.2)
+    route = signed(Route(
+        world.now_ns, np.array([0.0, 100.0], np.float32), np.array([0.0, 0.0], np.float32),
+        Turn.STRAIGHT, 100.0, 40.0, 6.0, 1,
+    ))
+    world.on_inputs = lambda inputs, world: replace(inputs, routes=(route,))
+    yield from run(world, 0.5)
+    world.on_inputs = lambda inputs, world: replace(inputs, publishers=(("plan", 2),))
+    yield from run(world, 0.4)
+
+
+def a_camera_that_is_covered(world: World) -> Iterator[None]:
+    """It is named, and the car stops beside the edge that was seen last."""
+    edge = LaneLine(
+        LaneLineKind.ROAD_EDGE_RIGHT, 0.9, np.linspace(-10.0, 120.0, 60, dtype=np.float32),
+        np.full(60, -4.0, np.float32),
+    )
+    world.on_plan = lambda plan, world: signed_plan(plan, lane_lines=(edge,))
+    yield from engage(world)
+    world.camera = FrameStatus.COVERED
+    yield from run(world, 5.5)
+
+
+def cameras_that_vanish(world: World) -> Iterator[None]:
+    """Camera health stops coming."""
+    yield from engage(world)
+
+    def none(inputs: MonitorInputs, world: World) -> MonitorInputs:
+        frames: tuple[CameraHealth, ...] = ()
+        return replace(inputs, frames=frames)
+
+    world.on_inputs = none
+    yield from run(world, 0.8)
+
+
+def a_driver_who_looks_away(world: World) -> Iterator[None]:
+    """Told twice, then the car is handed over and stops."""
+    yield from engage(world)
+    began = world.now_ns
+
+    def away(inputs: MonitorInputs, world: World) -> MonitorInputs:
+        seconds = 2.5 * (world.now_ns - began) / SECOND + 2.0
+        return replace(inputs, driver_states=tuple(
+            signed(DriverState(
+                d.stamp_ns, True, False, True, seconds, 0.0, d.sequence
+            )) for d in inputs.driver_states
+        ))
+
+    world.on_inputs = away
+    yield from run(world, 5.0)
+    world.on_inputs = lambda inputs, world: inputs
+    yield from run(world, 0.1, steering_override=True)
+
+
+def a_car_that_does_not_follow(world: World) -> Iterator[None]:
+    """It turns where a straight way is approved, and drives faster."""
+    yield from engage(world)
+
+    def turning(state: VehicleState, world: World) -> VehicleState:
+        return signed_state(
+            state, yaw_rate=0.35, speed=state.speed + 0.2, wheel_speed=state.speed + 0.2,
+        )
+
+    world.on_state = turning
+    yield from run(world, 2.0)
+
+
+def a_monitor_that_breaks(world: World) -> Iterator[None]:
+    """Something that nothing can be done with at all, three times."""
+    yield from engage(world)
+    broken: Any = None
+    for _ in range(3):
+        world.on_inputs = lambda inputs, world: broken
+        yield from run(world, 0.04)
+        world.on_inputs = lambda inputs, world: inputs
+        yield from run(world, 0.3)
+
+
+DRIVES: dict[str, tuple[Script, dict[str, Any]]] = {
+    script.__name__: (script, {"speed": 8.0, "target_speed": 8.0, **how})
+    for script, how in (
+        (a_driver_who_takes_over, {"target_speed": 10.0}),
+        (plans_that_are_lost, {"curvature": 0.02}),
+        (a_state_that_is_lost_while_stopping, {}),
+        (something_that_appears_late, {}),
+        (something_that_comes_into_a_planned_stop, {}),
+        (slow_traffic, {}),
+        (what_only_one_sees, {}),
+        (plans_that_are_refused, {}),
+        (a_clock_that_jumps, {}),
+        (a_vehicle_that_is_wrong, {}),
+        (inputs_that_are_wrong, {}),
+        (a_camera_that_is_covered, {}),
+        (cameras_that_vanish, {}),
+        (a_driver_who_looks_away, {"settings": replace(
+            SETTINGS, driver=replace(SETTINGS.driver, requirement="L2"),
+        )}),
+        (a_car_that_does_not_follow, {}),
+        (a_monitor_that_breaks, {}),
+    )
+}
+
+
+def log_of(name: str) -> Iterator[str]:
+    """The lines of a drive, as it goes on."""
+    script, how = DRIVES[name]
+    world = World(**how)
+    return lines(world, script(world), passing=name == "plans_that_are_refused")
+
+
+def main() -> int:
+    """Write all logs."""
+    LOGS.mkdir(exist_ok=True)
+    for name in DRIVES:
+        text = list(itertools.chain([f"# {DRIVES[name][0].__doc__}"], log_of(name)))
+        (LOGS / f"{name}.txt").write_text("\n".join(text) + "\n", encoding="utf-8")
+        print(f"{name}: {len(text)} lines")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
