@@ -18,15 +18,21 @@ from vla_driving.assurance.good_drives import (
     Drive,
     Intervention,
     Settings,
+    _Run,
     drive,
     in_time,
+    judged,
     measure,
     shipped_settings,
 )
+from vla_driving.assurance.hindsight import Conflict
+from vla_driving.contract.plan import ApprovedPlan, PlanSource
+from vla_driving.contract.supervision import Alert, Engagement, Level, Manoeuvre, SafetyState
+from vla_driving.contract.trajectory import standing
 from vla_driving.learning.driving import Setting, load_setting
-from vla_driving.learning.scenes import scene
+from vla_driving.learning.scenes import SAFETY_SEEDS, scene
 
-SEED = 20_102
+SEED = SAFETY_SEEDS[2]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +54,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.requirement("SR-25")
 def test_the_stack_drives_a_good_drive_without_a_word(setting, settings) -> None:
     result = drive(setting, settings, SEED, watched=True)
-    assert result.good
+    assert result.fault == ""
     assert result.interventions == []
     assert 5.0 < result.driven_s < 8.0
     assert result.distance_m > 10.0
@@ -59,7 +65,7 @@ def test_a_limit_that_is_too_tight_is_found(setting, settings) -> None:
     tight = replace(settings.monitor.plan, max_uncertainty=0.1)
     strict = replace(settings, monitor=replace(settings.monitor, plan=tight))
     said: list[str] = []
-    result = measure(setting, strict, [SEED], 1.0, said.append)
+    result = measure([judged(setting, strict, SEED)], 1.0, said.append)
     assert len(result.interventions) == 1
     found = result.interventions[0]
     assert (found.check, found.reaction, found.seed) == ("plan_uncertainty", "DEGRADED", SEED)
@@ -70,30 +76,85 @@ def test_a_limit_that_is_too_tight_is_found(setting, settings) -> None:
     assert "plan is uncertain" in said[0]
 
 
-def test_a_reaction_counts_only_where_the_teacher_alone_does_well(
-    monkeypatch: pytest.MonkeyPatch, setting, settings
+CLOSE = Conflict(4.0, 0.8)
+STOP = Intervention(0, 3.0, "MINIMAL_RISK", "collision_scene", 1.0, 2.5, "s", "stopping")
+
+
+@pytest.mark.parametrize(
+    ("watched", "alone", "fault"),
+    [
+        (Drive(1, "S", "stuck", interventions=[STOP]), Drive(1, "S", "collision"), "collision"),
+        (Drive(1, "S", "arrived", interventions=[STOP]), Drive(1, "S", "time"), ""),
+        (Drive(1, "S", "arrived", interventions=[STOP]), Drive(1, "S", "arrived", off_road=True),
+         "off road"),
+        (Drive(1, "S", "arrived", interventions=[STOP]),
+         Drive(1, "S", "arrived", conflicts=[CLOSE]),
+         "conflict: 0.8 s to contact at 4.0 s"),
+        (Drive(1, "S", "arrived", interventions=[STOP], conflicts=[CLOSE]),
+         Drive(1, "S", "arrived"), ""),
+        (Drive(1, "S", "collision"), Drive(1, "S", "arrived"), ""),
+        (Drive(1, "S", "collision"), Drive(1, "S", "lost"), "lost"),
+        (Drive(1, "S", "arrived", conflicts=[CLOSE]), None, ""),
+        (Drive(1, "S", "arrived"), None, ""),
+    ],
+)
+def test_only_the_teacher_alone_makes_a_drive_good(
+    monkeypatch: pytest.MonkeyPatch, setting, settings, watched: Drive, alone: Drive | None,
+    fault: str,
 ) -> None:
-    stop = Intervention(0, 3.0, "MINIMAL_RISK", "collision_scene", 1.0, 2.5, "s", "stopping")
-    ends = {(1, True): "stuck", (1, False): "collision", (2, True): "collision",
-            (2, False): "arrived", (3, True): "arrived"}
-    asked = []
+    drives = {True: watched, False: alone}
+    monkeypatch.setattr(module, "drive", lambda *_, watched: drives[watched])
+    assert judged(setting, settings, 1) == (watched, fault)
 
-    def driven(_: Setting, __: Settings, seed: int, watched: bool) -> Drive:
-        asked.append((seed, watched))
-        found = [replace(stop, seed=seed)] if watched and seed != 3 else []
-        return Drive(seed, "S", ends[seed, watched], 60.0, interventions=found)
 
-    monkeypatch.setattr(module, "drive", driven)
-    result = measure(setting, settings, [1, 2, 3], 99.0, lambda _: None)
-    assert [d.seed for d, _ in result.set_aside] == [1]
-    assert [i.seed for i in result.interventions] == [2]
-    assert result.good_minutes == pytest.approx(2.0)
-    assert (3, False) not in asked
+def test_what_is_set_aside_does_not_count_and_minutes_end_it() -> None:
+    drives = [
+        (Drive(1, "S", "stuck", 60.0, interventions=[STOP]), "collision"),
+        (Drive(2, "S", "arrived", 60.0, interventions=[STOP], waits=2, waited_s=1.5), ""),
+        (Drive(3, "S", "arrived", 60.0), ""),
+        (Drive(4, "S", "arrived", 60.0), ""),
+    ]
+    kept: list[int] = []
+    result = measure(drives, 2.0, lambda _: None, lambda r: kept.append(len(r.good)))
+    assert [d.seed for d in result.good] == [2, 3]
+    assert [(d.seed, why) for d, why in result.set_aside] == [(1, "collision")]
+    assert kept == [0, 1, 2]
+    report = result.report(1.0)
+    assert (report["false_interventions"], report["good_minutes"]) == (1, 2.0)
+    assert (report["waits"], report["waited_s"]) == (2, 1.5)
+    assert report["set_aside"][0]["teacher_alone"] == "collision"
+
+
+@pytest.mark.usefixtures("_short")
+def test_a_car_that_stands_is_held_until_its_way_is_free(setting, settings) -> None:
+    """A wait, and no intervention; less speed for a car that moves is one."""
+    run = _Run(setting.open(scene(SEED)), settings, Drive(SEED, "S"), True)
+    with run._world:
+        hold = ApprovedPlan(
+            0, 1, 1, 0, 10**18, PlanSource.FALLBACK, True, True, False, 5.0, standing()
+        )
+        safety = SafetyState(
+            0, 1, Level.DEGRADED, Engagement.ENABLED, Manoeuvre.NONE, False, Alert.WARNING, "", ()
+        )
+        run._stack.safety = replace(safety, level=Level.NOMINAL)
+        run._note(())
+        run._stack.approved, run._stack.safety = hold, safety
+        for _ in range(10):
+            run._note(())
+        run._stack.approved = replace(hold, hold=False)
+        run._note(())
+        assert run._result.interventions == []
+        assert (run._result.waits, run._result.waited_s) == (1, pytest.approx(0.2))
+        run._stack.safety = replace(safety, level=Level.NOMINAL)
+        run._note(())
+        run._stack.safety = safety
+        run._note(())
+        assert [i.reaction for i in run._result.interventions] == ["DEGRADED"]
 
 
 def test_people_step_out_in_time_for_a_calm_stop() -> None:
     late = next(
-        s for s in map(scene, range(20_100, 20_200))
+        s for s in map(scene, SAFETY_SEEDS)
         if s.objects and s.objects[0].crossing_speed and s.objects[0].trigger_distance < 25.0
     )
     early = in_time(late)

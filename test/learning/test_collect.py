@@ -13,7 +13,7 @@ from vla_driving.learning.collect import collect
 from vla_driving.learning.dataset import read_episode
 from vla_driving.learning.drive import TeacherDriver, drive
 from vla_driving.learning.driving import load_setting
-from vla_driving.learning.scenes import SELECT_SEEDS, TRAIN_SEEDS, scene
+from vla_driving.learning.scenes import SAFETY_SEEDS, SELECT_SEEDS, TRAIN_SEEDS, scene
 from vla_driving.simulation.metadrive import SimulatorError
 
 
@@ -45,6 +45,8 @@ def test_the_same_seed_gives_the_same_bytes_and_is_collected_once(setting, tmp_p
 
 def test_seeds_that_select_or_score_never_teach(setting, tmp_path):
     assert not set(TRAIN_SEEDS) & set(SELECT_SEEDS)
+    assert not set(SAFETY_SEEDS) & (set(TRAIN_SEEDS) | set(SELECT_SEEDS))
+    assert max(SAFETY_SEEDS) < 20_000
     with pytest.raises(SettingsError, match="seed 10000"):
         collect(tmp_path, [10_000], setting, say=silent)
 

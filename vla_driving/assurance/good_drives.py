@@ -5,27 +5,41 @@ is. Its plans go through the vehicle's own monitor and controller in lock step, 
 driver and camera health beside them as the vehicle sends them; nothing is drawn. Whatever the
 monitor does then, it does without need.
 
-A drive is good where the teacher without a monitor brings it to its end: wherever something
-happened, the same seed is driven again with every plan approved as it is, and only what that drive
-shows to have been needless counts.
+What makes a drive good, no check has a say in. Wherever something happened, the same seed is driven
+again by the teacher alone, every plan approved as it is. The drive is good where that one, by the
+simulator's truth,
+
+- comes to its end, or to something that stands in the way, without contact and on the road, and
+- knows no serious conflict, in which contact was less than 1.5 s away on the way that was really
+  driven, with all others where they really were (`hindsight`): there others behave so that driving
+  is no longer calm, and a reaction is not false.
+
+All else that the monitor did is false: any cap, hand-over or stop while the car moves. A car that
+stands and is held until its way is free has not been intervened in: it drives on by itself, and how
+often and how long it was held is counted beside it.
+
+Seeds are the safety monitor's own (`learning.scenes.SAFETY_SEEDS`): none that teaches or scores.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import json
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vla_driving.assurance.hindsight import Conflict, Moment, conflicts, moment
 from vla_driving.assurance.sources import source_hash
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
@@ -43,7 +57,7 @@ from vla_driving.control.bridge import ControllerBridge, Inputs
 from vla_driving.control.settings import ControllerBridgeSettings
 from vla_driving.learning.drive import LOST_M, node_settings
 from vla_driving.learning.driving import Setting, load_setting, reference, steering
-from vla_driving.learning.scenes import scene
+from vla_driving.learning.scenes import SAFETY_SEEDS, scene
 from vla_driving.learning.teacher import Manner, plan
 from vla_driving.safety import heartbeats
 from vla_driving.safety.intake import MonitorInputs
@@ -57,7 +71,6 @@ from vla_driving.vla.inputs import Navigation
 from vla_driving.vla.reasoning import lateral_action, longitudinal_action
 from vla_driving.vla.settings import VlaInferenceSettings
 
-FIRST_SEED = 20_100
 LONGEST_S = 90.0
 STUCK_S = 6.0
 """A drive ends where the car stands this long: waiting makes minutes, but no evidence."""
@@ -70,6 +83,8 @@ _ROUTE_EVERY = 25
 _CAMERA = "front"
 _CALM = Manner(strongest_braking=3.4, lateral_acceleration=1.4, curvature_rate=0.15)
 _CALMER = tuple(dataclasses.replace(_CALM, lateral_acceleration=a) for a in (1.4, 1.0, 0.6))
+_WELL = ("arrived", "stuck", "time")
+"""How a drive may end."""
 _HALF_SECOND = 5
 """Periods over which lateral jerk is a mean (UN R79 5.6.2.1.3)."""
 
@@ -98,13 +113,26 @@ class Drive:
     driven_s: float = 0.0
     distance_m: float = 0.0
     off_road: bool = False
+    waits: int = 0
+    waited_s: float = 0.0
     interventions: list[Intervention] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
 
     @property
-    def good(self) -> bool:
-        """To its end, or to something that stands in the way, without contact and on the road."""
-        return self.ended in ("arrived", "stuck", "time") and not self.off_road
+    def arrived(self) -> bool:
+        """At its end, or before something that stands in the way, on the road."""
+        return self.ended in _WELL and not self.off_road
+
+    @property
+    def fault(self) -> str:
+        """Why it is no good drive; empty where it is one."""
+        if not self.arrived:
+            return "off road" if self.off_road else self.ended
+        if self.conflicts:
+            worst = min(self.conflicts, key=lambda c: c.contact_s)
+            return f"conflict: {worst.contact_s:.1f} s to contact at {worst.time_s:.1f} s"
+        return ""
 
 
 class Doer:
@@ -199,6 +227,12 @@ class Stack:
             return self.approved is not None
         return self.approved is not None and self.approved.engaged
 
+    @property
+    def waits(self) -> bool:
+        """Whether the monitor holds a car that stands until its way is free."""
+        engaged = self.safety is not None and self.safety.engagement == Engagement.ENABLED
+        return engaged and self.approved is not None and self.approved.hold
+
     def _as_it_is(self, made: Plan) -> ApprovedPlan:
         approved = ApprovedPlan(
             stamp_ns=made.stamp_ns, sequence=made.sequence, plan_sequence=made.sequence,
@@ -262,6 +296,8 @@ class _Run:
         self._tick = 0
         self._truth = world.truth()
         self._still_s = 0.0
+        self._waits = False
+        self._moments: list[Moment] = []
         self._before = (Engagement.DISABLED, Level.NOMINAL)
         self._asked_ns: Nanoseconds = 0
 
@@ -274,6 +310,7 @@ class _Run:
                 self._result.ended = ended
                 break
         self._result.distance_m = self._truth.distance
+        self._result.conflicts = conflicts(self._moments, self._world.vehicle)
         return self._result
 
     def _advance(self) -> None:
@@ -303,7 +340,10 @@ class _Run:
             radar = ObjectList(now_ns, count, "radar", world.radar())
             inputs = dataclasses.replace(inputs, objects=(signed(radar),))
         if tick % _PLAN_EVERY == 0:
-            self._truth = world.truth()
+            self._truth = truth = world.truth()
+            self._moments.append(
+                moment(world.time_s, (truth.x, truth.y, truth.heading), truth.speed, truth.objects)
+            )
             self._doer.look(self._truth, now_ns)
             camera = CameraReport(_CAMERA, now_ns, FrameStatus.OK, 0.0, 0.0)
             driver = DriverState(now_ns, True, True, True, 0.0, 0.0, sequence=count)
@@ -357,8 +397,11 @@ class _Run:
         if drove:
             bad = (e for e in events if e.severity >= Severity.WARNING)
             self._result.remarks.update(e.name for e in bad if e.name not in _CHANGES)
+        waited, self._waits = self._waits, self._stack.waits
+        self._result.waits += self._waits and not waited
+        self._result.waited_s += PHYSICS_STEP_S * self._waits
         reaction = _reaction(before, self._before)
-        if reaction:
+        if reaction and not (self._waits and reaction == Level.DEGRADED.name):
             self._result.interventions.append(
                 _intervention(self._result.seed, self._world.time_s, reaction, safety)
             )
@@ -420,6 +463,8 @@ class Result:
             "good_minutes": round(self.good_minutes, 2),
             "good_drives": len(self.good),
             "good_km": round(sum(d.distance_m for d in self.good) / 1000.0, 2),
+            "waits": sum(d.waits for d in self.good),
+            "waited_s": round(sum(d.waited_s for d in self.good), 1),
             "seeds": [d.seed for d in self.good],
             "by_check": dict(Counter(i.check for i in self.interventions).most_common()),
             "interventions": [dataclasses.asdict(i) for i in self.interventions],
@@ -433,30 +478,75 @@ class Result:
         }
 
 
+def judged(setting: Setting, settings: Settings, seed: int) -> tuple[Drive, str]:
+    """A watched drive, and why it is no good one. Raises SimulatorError.
+
+    The teacher alone is asked only where something happened: whatever else it would have done, a
+    monitor that kept quiet has not intervened.
+    """
+    watched = drive(setting, settings, seed, watched=True)
+    if watched.arrived and not watched.interventions:
+        return watched, ""
+    return watched, drive(setting, settings, seed, watched=False).fault
+
+
+class _Worker:
+    """The simulated car of one process: MetaDrive keeps one engine a process."""
+
+    setting: Setting
+    settings: Settings
+
+    @classmethod
+    def start(cls) -> None:
+        """Load what all drives share."""
+        cls.setting, cls.settings = load_setting(sees=False), shipped_settings()
+
+    @classmethod
+    def judged(cls, seed: int) -> tuple[Drive, str]:
+        """See `judged`."""
+        return judged(cls.setting, cls.settings, seed)
+
+
+def in_processes(
+    seeds: Iterable[int], workers: int
+) -> Generator[tuple[Drive, str], None, None]:
+    """Drives in the order of their seeds, some ahead in other processes. Raises SimulatorError."""
+    waiting: deque[Future[tuple[Drive, str]]] = deque()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _Worker.start)
+    try:
+        for seed in seeds:
+            waiting.append(pool.submit(_Worker.judged, seed))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def measure(
-    setting: Setting, settings: Settings, seeds: Iterable[int], minutes: float,
-    say: Callable[[str], None] = print,
+    drives: Iterable[tuple[Drive, str]], minutes: float, say: Callable[[str], None] = print,
+    keep: Callable[[Result], None] = lambda result: None,
 ) -> Result:
-    """Drive seeds until there are so many good minutes. Raises SimulatorError."""
+    """Take drives until there are so many good minutes; `keep` is handed the result after each."""
     result, began = Result(), time.monotonic()
-    for seed in seeds:
-        if result.good_minutes >= minutes:
-            break
-        watched = drive(setting, settings, seed, watched=True)
-        alone = watched
-        if watched.interventions or not watched.good:
-            alone = drive(setting, settings, seed, watched=False)
-        if alone.good:
-            result.good.append(watched)
+    for watched, fault in drives:
+        if fault:
+            result.set_aside.append((watched, fault))
         else:
-            result.set_aside.append((watched, alone.ended if not alone.off_road else "off road"))
+            result.good.append(watched)
         for found in watched.interventions:
-            kind = "false" if alone.good else "set aside"
+            kind = f"set aside ({fault})" if fault else "false"
             say(f"  {kind}: {found.time_s:.1f} s {found.reaction}: {found.why}")
         pace = 60.0 * result.good_minutes / max(time.monotonic() - began, 1e-9)
-        say(f"seed {seed} ({watched.map}): {watched.ended} after {watched.driven_s:.0f} s;"
+        left_s = 60.0 * max(0.0, minutes - result.good_minutes) / max(pace, 1e-9)
+        say(f"seed {watched.seed} ({watched.map}): {watched.ended} after {watched.driven_s:.0f} s;"
             f" {result.good_minutes:.1f} of {minutes:g} minutes good,"
-            f" {len(result.interventions)} false interventions, {pace:.1f} times real time")
+            f" {len(result.interventions)} false interventions, {pace:.1f} times real time,"
+            f" about {left_s / 60.0:.0f} min left")
+        keep(result)
+        if result.good_minutes >= minutes:
+            break
     return result
 
 
@@ -464,26 +554,31 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; 0 where the monitor kept quiet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0, help="good minutes to drive")
-    parser.add_argument("--first", type=int, default=FIRST_SEED, help="first seed")
+    parser.add_argument("--first", type=int, default=SAFETY_SEEDS[0], help="first seed")
     parser.add_argument("--drives", type=int, help="at most so many seeds")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=Path("out/safety/good_drives.json"))
     options = parser.parse_args(arguments)
-    seeds: Iterable[int] = itertools.count(options.first)
-    if options.drives is not None:
-        seeds = range(options.first, options.first + options.drives)
+    last = options.first + options.drives if options.drives else SAFETY_SEEDS[-1] + 1
     began = time.monotonic()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+
+    def keep(result: Result) -> None:
+        report = result.report(time.monotonic() - began)
+        options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
     try:
-        setting, settings = load_setting(sees=False), shipped_settings()
-        result = measure(setting, settings, seeds, options.minutes)
+        with closing(in_processes(range(options.first, last), options.workers)) as drives:
+            result = measure(drives, options.minutes, keep=keep)
     except (SettingsError, SimulatorError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     report = result.report(time.monotonic() - began)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(f"{report['good_minutes']} good minutes, {report['false_interventions']} false"
-          f" interventions {report['by_check'] or ''}; wrote {options.out}")
-    return 1 if result.interventions else 0
+          f" interventions {report['by_check'] or ''}, {report['waits']} waits of"
+          f" {report['waited_s']} s; wrote {options.out}")
+    enough = options.drives is not None or result.good_minutes >= options.minutes
+    return 0 if enough and not result.interventions else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Which roads are driven for which purpose: seeds, maps, traffic and things in the way.
 
-Seeds below 10,000 teach, 10,000 to 10,999 select, from 20,000 on score; a scene follows from its
-seed alone, so nothing that scores can have been taught.
+Seeds below 10,000 teach, 10,000 to 10,999 select, 15,000 to 19,999 are the good drives that the
+safety monitor must leave alone, from 20,000 on score; a scene follows from its seed alone, so
+nothing that scores can have been taught, nor looked at while the monitor was made.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from vla_driving.simulation.scenario import PlacedObject, Scenario
 
 TRAIN_SEEDS = range(10_000)
 SELECT_SEEDS = range(10_000, 11_000)
+SAFETY_SEEDS = range(15_000, 20_000)
 
 MAPS = (
     "S", "C", "C", "CC", "SCS", "X", "X", "XC", "T", "T", "TC", "O", "O", "SO", "r", "R", "Sr",
