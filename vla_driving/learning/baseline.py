@@ -135,7 +135,7 @@ def fit(
         optimiser.step()
         plan.step()
         if step % SAVE_EVERY == 0 or step == steps:
-            print(f"baseline: step {step}/{steps}: {float(loss):.2f} m", flush=True)
+            print(f"baseline: step {step}/{steps}: {loss.item():.2f} m", flush=True)
             temporary = path.with_suffix(".part")
             torch.save({
                 "steps": steps, "done": step, "network": network.state_dict(),

@@ -27,7 +27,10 @@ winner-takes-all, Rupprecht et al. 2017)."""
 class Labels:
     """Truth for a batch of B: speed (B,), acceleration and curvature (B, 64), lane_lines
     (B, 4, 1 + S), objects (B, M, 8), intent in force (B,), cause (B,), the slot of its object
-    (B,) and m to it (B,), both -1 for none."""
+    (B,) and m to it (B,), both -1 for none.
+
+    What is not known is not taught: a probability of an object below 0, a cause below 0.
+    """
 
     speed: Tensor
     acceleration: Tensor
@@ -157,8 +160,11 @@ def _line_cost(decoded: Decoded, truth: Tensor) -> Tensor:
 
 
 def _object_cost(decoded: Decoded, truth: Tensor) -> Tensor:
-    there = truth[..., 0]
-    exists = functional.binary_cross_entropy_with_logits(decoded.object_logits, there)
+    known = (truth[..., 0] >= 0.0).to(truth.dtype)
+    there = truth[..., 0].clamp(min=0.0)
+    exists = functional.binary_cross_entropy_with_logits(
+        decoded.object_logits, there, weight=known, reduction="sum"
+    ) / known.sum().clamp(min=1.0)
     numbers = truth[..., 1:OBJECT_NUMBERS]
     scale = torch.tensor([5.0, 1.0, 4.0, 1.0, 1.0, 0.5], device=truth.device)
     # Far things cannot be placed as exactly as near ones.
@@ -177,21 +183,30 @@ def _object_cost(decoded: Decoded, truth: Tensor) -> Tensor:
 
 def _cause_cost(decoded: Decoded, labels: Labels) -> Tensor:
     """Cross-entropy of the cause and of its object, and the distance to it where there is one."""
-    what = functional.cross_entropy(decoded.cause_logits, labels.cause.long())
-    which = functional.cross_entropy(decoded.cause_object_logits, labels.cause_object.long() + 1)
-    known = (labels.cause_distance >= 0.0).to(what.dtype)
+    known = (labels.cause >= 0.0).to(decoded.cause_logits.dtype)
+    count = known.sum().clamp(min=1.0)
+    what = functional.cross_entropy(
+        decoded.cause_logits, labels.cause.clamp(min=0.0).long(), reduction="none"
+    )
+    which = functional.cross_entropy(
+        decoded.cause_object_logits, labels.cause_object.long() + 1, reduction="none"
+    )
+    placed = known * (labels.cause_distance >= 0.0)
     distance = functional.smooth_l1_loss(
         decoded.cause_distance / 10.0, labels.cause_distance.clamp(0.0, 60.0) / 10.0,
         reduction="none",
     )
-    return what + 0.5 * which + (distance * known).sum() / known.sum().clamp(min=1.0)
+    return ((what + 0.5 * which) * known).sum() / count + (
+        (distance * placed).sum() / placed.sum().clamp(min=1.0)
+    )
 
 
 def _figures(decoded: Decoded, labels: Labels) -> dict[str, Tensor]:
-    moving = labels.objects[:, 0, 0]
+    moving = labels.objects[:, 0, 0].clamp(min=0.0)
+    known = (labels.cause >= 0.0).float()
     velocity = (decoded.object_numbers[:, 0, 2] - labels.objects[:, 0, 3]).abs()
     right = decoded.cause_logits.argmax(1) == labels.cause.long()
     return {
         "velocity": (velocity * moving).sum() / moving.sum().clamp(min=1.0),
-        "cause_right": right.float().mean(),
+        "cause_right": (right * known).sum() / known.sum().clamp(min=1.0),
     }

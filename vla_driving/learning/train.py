@@ -23,7 +23,7 @@ from vla_driving import paths
 from vla_driving.contract.settings import SettingsError
 from vla_driving.learning import baseline
 from vla_driving.learning.ablations import ablate, table
-from vla_driving.learning.clips import clip_paths, read_header
+from vla_driving.learning.clips import Clip, clip_paths, read_header
 from vla_driving.learning.collect_clips import collect_clips
 from vla_driving.learning.dataset import DatasetError
 from vla_driving.learning.drive import StackDriver, measure
@@ -38,6 +38,7 @@ from vla_driving.learning.release import (
     release,
 )
 from vla_driving.learning.scenes import SELECT_SEEDS
+from vla_driving.learning.singles import read_singles
 from vla_driving.learning.tensors import VIRTUAL_CAMERA
 from vla_driving.learning.windows import Clips, read_clips
 from vla_driving.learning.words import Words, trained_words
@@ -106,6 +107,7 @@ class Workshop:
     setting: Setting
     words: Words
     version: str
+    singles: tuple[Clip, ...] = ()
 
     @property
     def data(self) -> Path:
@@ -115,10 +117,11 @@ class Workshop:
 
 def train(
     recipe: Recipe, work: Path, folder: Path, version: str, start: Path | None = None,
-    baseline_folder: Path | None = None,
+    baseline_folder: Path | None = None, singles: tuple[Clip, ...] = (),
 ) -> None:
     """Run the whole recipe. Raises SettingsError, SimulatorError, DatasetError."""
-    shop = Workshop(recipe, work, load_setting(), trained_words(work / "words.npz"), version)
+    words = trained_words(work / "words.npz")
+    shop = Workshop(recipe, work, load_setting(), words, version, singles)
     _say(f"teacher drives until there are {recipe.teacher_frames} frames")
     collect_clips(
         shop.data / "teacher", TEACHER_SEEDS, shop.setting, None, recipe.teacher_frames, _say
@@ -196,7 +199,7 @@ def _clips(shop: Workshop, run: Path) -> tuple[Clips, Clips]:
         temporary.replace(listed)
     names = json.loads(listed.read_text(encoding="utf-8"))
     taught, held = split([shop.data / n for n in names])
-    return read_clips(taught, device()), read_clips(held, device())
+    return read_clips(taught, device(), shop.singles), read_clips(held, device())
 
 
 def select(shop: Workshop, candidates: list[Path]) -> tuple[Path, dict[str, dict[str, float]]]:
@@ -240,6 +243,9 @@ def provenance(
     """What the manifest says of data, method and figures."""
     by_round = {d.name: _frames(d) for d in sorted(shop.data.iterdir()) if d.is_dir()}
     parts = ", ".join(f"{n} frames of {name}" for name, n in by_round.items())
+    alone = sum(map(len, shop.singles))
+    if alone:
+        parts += f"; {alone} single frames of pilot 0.2's data"
     scores = open_loop_scores(weights.parent / "history.json")
     for name, figures in driven.items():
         scores += closed_loop_scores(name, figures)
@@ -253,7 +259,7 @@ def provenance(
     return Provenance(
         version=shop.version,
         data="MetaDrive roads drawn by this package's renderer, seeds below 10000: " + parts,
-        samples=sum(by_round.values()),
+        samples=sum(by_round.values()) + alone,
         method="imitation of a privileged planner that obeys instructions, from disturbed drives,"
         " then DAgger: the pilot drives, the planner corrects it; relaxed winner-takes-all over"
         f" three trajectories; {begun}; of all rounds the one that does best on select seeds"
@@ -280,6 +286,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--baseline", type=Path, help="folder of the baseline; none if left out")
     parser.add_argument("--version", default="0.3.0", help="of the model")
     parser.add_argument("--start", type=Path, help="weights.pt of an earlier pilot to start from")
+    parser.add_argument("--singles", type=Path, help="data of pilot 0.2 to teach as well")
+    parser.add_argument("--singles-frames", type=int, default=20_000)
     parser.add_argument("--hours", type=float, help="as much of everything as takes so long")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     for field in dataclasses.fields(Recipe):
@@ -293,9 +301,12 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     _say(f"on {device().type} with {options.threads} threads: {recipe}")
     try:
+        singles: list[Clip] = []
+        if options.singles is not None:
+            singles = read_singles(options.singles, options.singles_frames)
         train(
             recipe, options.work, options.folder or paths.model("pilot"), options.version,
-            options.start, options.baseline,
+            options.start, options.baseline, tuple(singles),
         )
     except (SettingsError, SimulatorError, DatasetError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -158,9 +158,11 @@ def shuffled(windows: list[Window], generator: torch.Generator) -> list[Window]:
     return [windows[k] for k in torch.randperm(len(windows), generator=generator).tolist()]
 
 
-def read_clips(paths: Sequence[Path], device: torch.device) -> Clips:
-    """Clips to train or measure on. Raises DatasetError where there is no frame."""
-    clips = Clips([read_clip(p) for p in paths], device)
+def read_clips(
+    paths: Sequence[Path], device: torch.device, more: Sequence[Clip] = ()
+) -> Clips:
+    """Clips to train or measure on, and `more`. Raises DatasetError where there is no frame."""
+    clips = Clips([*(read_clip(p) for p in paths), *more], device)
     if not clips.clips:
         raise DatasetError("no frames to train on: collect clips first (make train)")
     return clips
