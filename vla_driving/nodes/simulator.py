@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from vla_driving.contract.cameras import Camera
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
+from vla_driving.contract.language import Command
 from vla_driving.contract.messages import byte_array, set_stamp
 from vla_driving.contract.scene import MAX_OBJECTS, ObjectList
 from vla_driving.contract.settings import SettingsError
@@ -106,12 +107,18 @@ class Simulator(StackNode):
             self.speak(topic)
         self.listen("vla/control_command", ControlCommand, self._take_command)
         self.listen("vla/safety_state", SafetyState, self._take_safety)
+        self.listen("vla/command", Command, self._take_wish)
         self.every(LOOKS_A_STEP / PHYSICS_STEP_S, self._catch_up, counted=False)
         self._timed_step = self.timed(self._step)
 
     def _take_command(self, command: ControlCommand) -> None:
         assert self._world is not None
         self._world.hear(command, self.now_ns())
+
+    def _take_wish(self, command: Command) -> None:
+        """The way to take at the next junction becomes the route."""
+        assert self._world is not None
+        self._world.obey(command)
 
     def _take_safety(self, safety: SafetyState) -> None:
         self._safety = safety

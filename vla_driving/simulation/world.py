@@ -201,8 +201,7 @@ class World:
         if route is not None:
             self.progress.reroute(motion, route)
             self._surroundings.rerouted(route.nodes)
-            navigation = self.ego.vehicle.navigation
-            navigation.set_route(self.ego.vehicle.lane_index, route.nodes[-1])
+            self._tell_metadrive(route.nodes[-1])
 
     def obedience(self) -> Obedience:
         """Whether what was commanded has come about, or cannot on this map."""
@@ -242,6 +241,12 @@ class World:
             self.wishes.update(motion, self.progress, self.time_s)
             self._update_metadrive()
             self._surroundings.decided()
+
+    def _tell_metadrive(self, goal: str) -> None:
+        """Lead MetaDrive's own drivers the new way, where it finds one from the lane we are on."""
+        lane, navigation = self.ego.vehicle.lane_index, self.ego.vehicle.navigation
+        if lane[0] != goal and len(navigation.map.road_network.shortest_path(lane, goal)) > 1:
+            navigation.set_route(lane, goal)
 
     def _update_metadrive(self) -> None:
         # Where MetaDrive believes the car to be decides which traffic starts to move.
