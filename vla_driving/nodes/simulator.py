@@ -53,7 +53,6 @@ class Simulator(StackNode):
 
     NAME: ClassVar[str] = "simulator"
     SETTINGS: ClassVar[type] = SimulatorSettings
-    NICENESS: ClassVar[int] = 5
 
     def configure(self) -> None:
         """Build the world. Raises SettingsError, SimulatorError with one line."""
