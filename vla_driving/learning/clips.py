@@ -27,7 +27,6 @@ from vla_driving.learning.tensors import HEIGHT, SHAPES, WIDTH, FloatArray
 FORMAT = 1
 FRAME_S = 0.2
 QUALITY = 80
-OBJECT_SLOTS = 4
 LABELS: dict[str, tuple[int, ...]] = {
     "time": (),
     "pose": (3,),
@@ -44,7 +43,7 @@ LABELS: dict[str, tuple[int, ...]] = {
     "acceleration": (POINTS,),
     "curvature": (POINTS,),
     "lane_lines": SHAPES["lane_lines"],
-    "objects": (OBJECT_SLOTS, SHAPES["objects"][1]),
+    "objects": SHAPES["objects"],
     "cause": (),
     "cause_distance": (),
     "cause_object": (),

@@ -9,7 +9,7 @@ import numpy as np
 
 from vla_driving.contract.scene import LaneLine, SceneObject
 from vla_driving.learning.teacher import Reference, beside_path
-from vla_driving.learning.tensors import SHAPES, STATIONS_M, VIRTUAL_CAMERA, FloatArray
+from vla_driving.learning.tensors import SHAPES, SLOTS, STATIONS_M, VIRTUAL_CAMERA, FloatArray
 from vla_driving.simulation.radar import in_sight
 
 SIGHT_M = 60.0
@@ -32,21 +32,21 @@ def lane_line_tensor(lines: Iterable[LaneLine]) -> FloatArray:
 
 
 def object_slots(
-    objects: Sequence[SceneObject], reference: Reference, slots: int
+    objects: Sequence[SceneObject], reference: Reference
 ) -> tuple[FloatArray, list[int]]:
-    """(slots, 8): the nearest thing in the car's way, then the nearest others, of those in view.
+    """(SLOTS, 8): the nearest thing in the car's way, then the nearest others, of those in view.
 
     Also which of `objects` each slot holds, -1 for none. What hides behind others is left out.
     """
-    tensor = np.zeros((slots, SHAPES["objects"][1]), np.float32)
-    held = [-1] * slots
+    tensor = np.zeros(SHAPES["objects"], np.float32)
+    held = [-1] * SLOTS
     for i in in_sight(objects, VIRTUAL_CAMERA.mount.x):
         thing = objects[i]
         if not _in_view(thing):
             continue
         left, half_width = beside_path(reference, thing)
         in_way = abs(left) - half_width < IN_PATH_M and held[0] < 0
-        free = [k for k in range(1, slots) if held[k] < 0]
+        free = [k for k in range(1, SLOTS) if held[k] < 0]
         if not in_way and not free:
             continue
         slot = 0 if in_way else free[0]
@@ -66,19 +66,3 @@ def _row(thing: SceneObject) -> tuple[float, ...]:
         1.0, thing.x, thing.y, thing.velocity_x, thing.velocity_y, thing.length, thing.width,
         float(thing.classification),
     )
-
-
-def object_tensor(objects: Sequence[SceneObject], reference: Reference) -> FloatArray:
-    """(2, 8): the nearest thing in the car's way, then the nearest beside it, as far as in view."""
-    tensor = np.zeros(SHAPES["objects"], np.float32)
-    nearest = [math.inf, math.inf]
-    for thing in objects:
-        if not _in_view(thing):
-            continue
-        distance = math.hypot(thing.x, thing.y)
-        left, half_width = beside_path(reference, thing)
-        slot = 0 if abs(left) - half_width < IN_PATH_M else 1
-        if distance < nearest[slot]:
-            nearest[slot] = distance
-            tensor[slot] = _row(thing)
-    return tensor

@@ -17,7 +17,7 @@ from vla_driving.contract.frames import Image
 from vla_driving.contract.language import Command, Intent
 from vla_driving.contract.navigation import MAX_ROUTE_POINTS, Route
 from vla_driving.contract.trajectory import POINTS
-from vla_driving.learning.clips import FRAME_S, OBJECT_SLOTS, Header, Moment
+from vla_driving.learning.clips import FRAME_S, Header, Moment
 from vla_driving.learning.driving import CONTROL_S, PREVIEW, Setting, steering
 from vla_driving.learning.guide import Choice, Guide
 from vla_driving.learning.labels import lane_line_tensor, object_slots
@@ -209,7 +209,7 @@ class _Stage:
 def _labels(world: World, choice: Choice, fresh: bool) -> dict[str, Any]:
     truth, motion, decision = choice.truth, world.ego.motion, choice.decision
     command, wishes = world.wishes.command, world.wishes
-    objects, held = object_slots(truth.objects, choice.reference, OBJECT_SLOTS)
+    objects, held = object_slots(truth.objects, choice.reference)
     slot = held.index(decision.thing) if decision.thing in held else -1
     state = {WishState.DONE: 1.0, WishState.IMPOSSIBLE: 2.0}.get(wishes.state, 0.0)
     return {

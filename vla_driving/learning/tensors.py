@@ -22,8 +22,6 @@ VIRTUAL_CAMERA = Camera(
 MODES = 3
 STATIONS_M: tuple[float, ...] = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0)
 LANE_LINES = len(LaneLineKind)
-OBJECTS = 2
-"""Objects in a frame of `dataset`."""
 SLOTS = 4
 """Objects the pilot reports: the nearest in the car's way, then the three nearest others."""
 OBJECT_CLASSES = len(ObjectClass)
@@ -61,7 +59,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "curvature": (MODES, POINTS),
     "probability": (MODES,),
     "lane_lines": (LANE_LINES, 1 + len(STATIONS_M)),
-    "objects": (OBJECTS, OBJECT_NUMBERS + 1),
+    "objects": (SLOTS, OBJECT_NUMBERS + 1),
     "uncertainty": (),
 }
-"""Shape of each tensor behind the batch axis; `objects` as `dataset` keeps them."""
+"""Shape of each tensor behind the batch axis; `objects` as clips keep them."""
