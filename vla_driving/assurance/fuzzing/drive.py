@@ -39,6 +39,7 @@ from vla_driving.contract.vehicle import (
 )
 from vla_driving.control.bridge import ControllerBridge, Inputs
 from vla_driving.control.settings import ControllerBridgeSettings
+from vla_driving.safety.checks import CHECKS
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import SafetyMonitor
 from vla_driving.safety.settings import SafetyMonitorSettings
@@ -129,6 +130,14 @@ class Drive:
             raise RuntimeError(f"a good drive is not engaged: {self.oracle.engagement.name}")
         return self
 
+    def copy(self) -> Drive:
+        """Another one that goes on from here; what nobody changes is shared."""
+        fixed = (
+            self.config, *vars(self.config).values(), *CHECKS, *self.given, *self.sent,
+            *(path for plan in self.given for path in plan.candidates),
+        )
+        return copy.deepcopy(self, {id(item): item for item in fixed})
+
     # -- what is sound -----------------------------------------------------------------------
 
     def _sound_state(self, engage_button: bool = False) -> VehicleState:
@@ -162,7 +171,7 @@ class Drive:
     ) -> list[str]:
         """Everything once: what arrived in, what is wrong with what leaves out."""
         self.given += [plan for plan in plans if isinstance(plan, Plan)]
-        del self.given[:-200]
+        del self.given[:-400]
         lists = self._sound_lists() if lists is None else lists
         inputs = MonitorInputs(
             vehicle_states=tuple(states), plans=tuple(plans), objects=tuple(lists),
@@ -273,7 +282,7 @@ def attacked(
     begun: Drive, seed: int, number: int, result: Result, only: frozenset[Attack] | None = None
 ) -> None:
     """One drive from a beginning; with `only`, those attacks alone. Raises what a core raises."""
-    adversary = Adversary(copy.deepcopy(begun), seed, number, result, only)
+    adversary = Adversary(begun.copy(), seed, number, result, only)
     for step in range(STEPS):
         wrong = adversary.step(step)
         result.commands += 2
@@ -296,8 +305,8 @@ class Adversary:
         least = 0 if self._plans else 1
         self._states = list(rng.choice(list(STATES), int(rng.integers(least, 3)), replace=False))
         self._share = float(rng.choice((0.2, 0.7, 1.0)))
-        self._plans_each = int(rng.choice((1, 2, 4))) if self._plans else 1
-        self._states_each = int(rng.choice((2, 4, 8))) if self._states else 1
+        self._plans_each = int(rng.choice((1, 4, 8))) if self._plans else 1
+        self._states_each = int(rng.choice((2, 8, 14))) if self._states else 1
         self._drift = float(rng.normal(0.0, 0.03)) if rng.random() < 0.2 else 0.0
         self._jumps = rng.random() < 0.03
         self._lists = list(rng.choice(list(LISTS), 2, replace=False)) if rng.random() < 0.3 else []
