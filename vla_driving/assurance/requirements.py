@@ -111,7 +111,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         "SR-14", "The vehicle state is believed only while its two speed sources agree, its "
         "numbers move, and the car reports gear and health fit to drive.",
-        ("HZ-06",), ("speed_sources", "vehicle_state_frozen", "gear", "vehicle_faults"),
+        ("HZ-06",), ("speed_sources", "vehicle_state_frozen", "vehicle_state_jump", "gear",
+         "vehicle_faults"),
     ),
     Requirement(
         "SR-15", "A car that does not do as approved is stopped: beside the path, too fast, or "

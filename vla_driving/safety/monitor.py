@@ -38,6 +38,7 @@ from vla_driving.safety.navigation import off_route
 from vla_driving.safety.repetition import Repetition
 from vla_driving.safety.settings import SafetyMonitorSettings
 from vla_driving.safety.speed_cap import CREEP, SpeedCap, speed_limit
+from vla_driving.safety.speed_jumps import SpeedJumps
 
 T = TypeVar("T")
 
@@ -87,6 +88,8 @@ class SafetyMonitor:
         self._following = Following(settings.following, vehicle)
         self._repetition = Repetition()
         self._lateness = Lateness()
+        self._jumps = SpeedJumps()
+        self._jumped: tuple[Nanoseconds, float] | None = None
         self._cameras = cameras
         self._publishers: dict[str, int] = {}
         self._off_route = 0.0
@@ -168,6 +171,7 @@ class SafetyMonitor:
         self._following.clear()
         self._buttons.forget()
         self._lateness.forget()
+        self._jumps.forget()
         self._judge.forget()
         self._fallback.rebase(now_ns)
         self._engagement = replace(self._engagement, since_ns=now_ns, override_ns=now_ns)
@@ -181,6 +185,9 @@ class SafetyMonitor:
         for state in states:
             self._motion.add(state)
             self._repetition.take(state)
+            jump = self._jumps.take(state)
+            if jump > self._settings.inputs.max_speed_jump:
+                self._jumped = (now_ns, jump)
             if state.accelerator_override:
                 self._following.clear()  # the driver's foot, not the approved plan
             elif self._sent is not None and self._sent.engaged:
@@ -234,6 +241,7 @@ class SafetyMonitor:
             unlisted_m=approval.unlisted_m,
             cameras=self._cameras,
             lost=self._lateness.lost(),
+            speed_jump=self._recent(self._jumped, now_ns) or 0.0,
             publishers=max(
                 self._publishers.items(), key=lambda item: item[1], default=("", 1)
             ),

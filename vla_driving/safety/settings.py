@@ -33,6 +33,9 @@ class InputSettings:
     max_identical: int = quantity("messages", 2, 200, "that repeat all numbers of a changing state")
     clock_settle: float = quantity("s", 0.1, 10.0, "after a jump the clock is wrong this long")
     max_speed_difference: float = quantity("m/s", 0.2, 5.0, "between the two speed sources")
+    max_speed_jump: float = quantity(
+        "m/s", 0.1, 5.0, "from one vehicle state to the next, beyond what friction allows"
+    )
 
 
 @dataclass(frozen=True)

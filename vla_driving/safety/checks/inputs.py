@@ -236,6 +236,10 @@ def _speed_sources(situation: Situation) -> Measured:
     return Measured(abs(state.speed - state.wheel_speed))
 
 
+def _jump(situation: Situation) -> Measured:
+    return Measured(situation.speed_jump)
+
+
 def _malformed_scene(situation: Situation) -> Measured:
     return Measured(float(situation.malformed_scene))
 
@@ -305,6 +309,12 @@ CHECKS: tuple[StateCheck, ...] = (
         lambda limits: limits.settings.inputs.max_identical, "messages", Severity.ERROR,
         Level.MINIMAL_RISK, "vehicle state repeats itself {value} times while the motion changes",
         "a moving sensor is never still", measure=_identical,
+    ),
+    StateCheck(
+        "vehicle_state_jump", Group.INPUTS, "vehicle/state",
+        lambda limits: limits.settings.inputs.max_speed_jump, "m/s", Severity.ERROR,
+        Level.MINIMAL_RISK, "speed jumped by {value} more than tyres can change it",
+        "friction: 12 m/s^2 at most", measure=_jump,
     ),
     StateCheck(
         "speed_sources", Group.INPUTS, "vehicle/state",

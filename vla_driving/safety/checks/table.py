@@ -79,6 +79,7 @@ class Situation:
     unlisted_m: float | None = None
     cameras: tuple[str, ...] = ()
     lost: frozenset[str] = frozenset()
+    speed_jump: float = 0.0
     publishers: tuple[str, int] = ("", 1)
 
     @property
