@@ -14,8 +14,15 @@ import vla_driving.learning.lesson_drive as drives
 from vla_driving.contract.language import Cause, Intent
 from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.trajectory import POINTS
-from vla_driving.learning.clips import FRAME_S, clip_path, read_clip, read_header
-from vla_driving.learning.collect_clips import collect_clips, main, summary
+from vla_driving.learning.clips import (
+    FRAME_S,
+    Header,
+    clip_path,
+    read_clip,
+    read_header,
+    write_clip,
+)
+from vla_driving.learning.collect_clips import collect_clips, failures, main, summary
 from vla_driving.learning.driving import load_setting
 from vla_driving.learning.lesson_drive import record
 from vla_driving.learning.lessons import EVERYDAY, Lesson, Talk, lesson
@@ -156,6 +163,15 @@ def test_a_pilot_drives_and_the_teacher_says_how(setting):
     assert any(c is not None and c.speed > 0.0 for c in pilot.commands)
     # It goes straight on where the road bends: the teacher steers back.
     assert abs(moments[-1].labels["curvature"][5]) > 0.01
+
+
+def test_lessons_that_a_pilot_failed_are_known(tmp_path):
+    ends = {1: "lost", 2: "arrived", 3: "collision"}
+    for seed, ended in ends.items():
+        header = Header(seed, EVERYDAY, "pilot", ended, False, 0)
+        write_clip(clip_path(tmp_path, seed), header, [])
+    write_clip(clip_path(tmp_path, 4), Header(4, EVERYDAY, "teacher", "lost", False, 0), [])
+    assert failures(tmp_path) == [1, 3]
 
 
 @pytest.mark.parametrize("seed", [10_000, 20_000, 15_000])

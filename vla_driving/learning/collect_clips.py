@@ -27,7 +27,7 @@ from vla_driving.learning.clips import (
 )
 from vla_driving.learning.dataset import DatasetError
 from vla_driving.learning.driving import Setting, load_setting
-from vla_driving.learning.lesson_drive import LONGEST_S, Pilot, record
+from vla_driving.learning.lesson_drive import FAILED, LONGEST_S, Pilot, record
 from vla_driving.learning.lessons import lesson
 from vla_driving.learning.scenes import TRAIN_SEEDS
 from vla_driving.simulation.metadrive import SimulatorError
@@ -97,6 +97,15 @@ def collect_clips(
     return tally.total
 
 
+def failures(folder: Path) -> list[int]:
+    """Seeds of the lessons below `folder` in which a pilot failed, to be driven again by the next.
+
+    What a pilot gets wrong in closed loop is where its teaching is worth most.
+    """
+    headers = [read_header(p) for p in clip_paths(folder)]
+    return [h.seed for h in headers if h.driver == "pilot" and h.ended in FAILED]
+
+
 def summary(folder: Path) -> list[str]:
     """What a folder holds, a line each: clips and frames by kind, end and driver."""
     headers = [read_header(p) for p in clip_paths(folder)]
@@ -131,6 +140,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--last", type=int, default=TRAIN_SEEDS[-1], help="last seed")
     parser.add_argument("--frames", type=int, help="stop at so many frames")
     parser.add_argument("--pilot", type=Path, help="model folder that drives, not the teacher")
+    parser.add_argument(
+        "--again", type=Path, help="first the lessons that a pilot failed below this folder"
+    )
     parser.add_argument("--summary", action="store_true", help="say what there is and end")
     parser.add_argument("--check", action="store_true", help="read all that there is and end")
     options = parser.parse_args(arguments)
@@ -140,7 +152,9 @@ def main(arguments: list[str] | None = None) -> int:
         if options.check or options.summary:
             print("\n".join(summary(options.folder)))
             return 0
-        seeds = range(options.first, options.last + 1)
+        seeds = list(range(options.first, options.last + 1))
+        if options.again is not None:
+            seeds = list(dict.fromkeys([*failures(options.again), *seeds]))
         pilot = _pilot(options.pilot)
         collect_clips(options.folder, seeds, load_setting(), pilot, options.frames, _say)
     except (SettingsError, SimulatorError, DatasetError) as error:

@@ -40,7 +40,8 @@ _LATERAL_BOUND, _YAW_BOUND = 4.89, 0.95
 """m/s², rad/s; NAVSIM's bounds of comfort. Braking hard may be right and is not held against it."""
 _UNCOMFORTABLE_S = 0.3
 _TOO_FAST = 1.2
-_FAILED = ("collision", "lost", "discomfort")
+FAILED = ("collision", "lost", "discomfort")
+"""Ends of a drive that went wrong."""
 _WAITS = (Intent.STOP, Intent.PULL_OVER)
 
 
@@ -85,7 +86,7 @@ def record(
         tape = _drive(setting, lesson, driver, pushed, None, longest_s)
         if driver != "teacher":
             _teach_hindsight(tape)
-        if tape.ended not in _FAILED and tape.moments:
+        if tape.ended not in FAILED and tape.moments:
             return _header(lesson, driver, tape.ended, tape.moments), tape.moments
         first = first or tape.ended
     return Header(lesson.seed, lesson.kind, "teacher", first, False, 0), []

@@ -77,6 +77,7 @@ class Manner:
     time_gap_s: float = 1.5
     standstill_gap: float = 4.0
     lateral_acceleration: float = 2.0
+    strongest_lateral_acceleration: float = 4.0
     strongest_curvature: float = 0.18
     curvature_rate: float = 0.12
     look_ahead_s: float = 1.1
@@ -278,7 +279,11 @@ def _curvature(
     ahead = path.at(s + 0.1 * speed, path.reference.curvature)
     own = ahead * math.cos(off) / max(0.5, 1.0 - ahead * left)
     bend = own - error / length**2 - 2.0 * math.sin(off) / length
-    return max(-manner.strongest_curvature, min(manner.strongest_curvature, bend))
+    most = min(
+        manner.strongest_curvature,
+        max(manner.strongest_lateral_acceleration / max(speed, 1.0) ** 2, 1.1 * abs(own)),
+    )
+    return max(-most, min(most, bend))
 
 
 def _speed_profile(reference: Reference, manner: Manner) -> _Profile:
