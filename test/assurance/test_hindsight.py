@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vla_driving import paths
-from vla_driving.assurance.hindsight import CRITICAL_S, Conflict, Moment, conflicts, moment, touches
+from vla_driving.assurance.hindsight import (
+    CRITICAL_S,
+    Conflict,
+    Moment,
+    conflicts,
+    harsh_braking,
+    moment,
+    touches,
+)
 from vla_driving.contract.scene import ObjectClass, SceneObject
 from vla_driving.contract.vehicle import load_vehicle
 
@@ -68,6 +76,16 @@ def test_round_a_bend_the_way_that_was_driven_counts() -> None:
         found.append(moment(0.1 * k, pose, 5.0, (seen,)))
     assert conflicts(found, CAR) == []
     assert conflicts(approach(5.0, 16.0 - 2.0 - FRONT, 3.0, False), CAR)
+
+
+@pytest.mark.parametrize(("pull", "harsh"), [(3.4, True), (3.2, True), (3.0, False), (-3.4, False)])
+def test_harsh_braking_is_what_insurers_count(pull: float, harsh: bool) -> None:
+    found = [moment(0.1 * k, (0.0, 0.0, 0.0), 10.0 - pull * 0.1 * k, ()) for k in range(12)]
+    assert bool(harsh_braking(found)) == harsh
+    if harsh:
+        assert harsh_braking(found)[0] == 0.0
+    short = [replace(m, speed=max(m.speed, 9.2)) for m in found]
+    assert harsh_braking(short) == []
 
 
 def test_objects_are_placed_in_the_map() -> None:

@@ -94,6 +94,18 @@ def test_a_measured_acceleration_that_no_car_has_excuses_nothing() -> None:
     assert following.deviation(motion)[1] > gained - 0.5 * 2.0**2 / VEHICLE.max_jerk - 0.1
 
 
+def test_a_car_that_stands_is_not_too_fast() -> None:
+    """Braked hard until it stood: its acceleration was still measured when it was engaged again."""
+    following, motion = Following(FOLLOWING, VEHICLE), EgoMotion()
+    for k in range(60):
+        state = replace(
+            STATE, stamp_ns=START + k * STEP, speed=0.0, acceleration=-6.0 if k < 3 else 0.0
+        )
+        motion.add(state)
+        following.add(state, sent(acceleration=-3.0))
+        assert following.deviation(motion)[1] <= 0.0
+
+
 def test_slower_is_not_beside() -> None:
     sideways, _ = drive(sent(0.02), 5.0, 5.0 * 0.02)
     assert sideways < 0.02

@@ -4,6 +4,9 @@ The surrogate of traffic safety research: the time to collision. Had the car gon
 along the way that it then took, and had all others done what they did, when would outlines have
 touched? Less than CRITICAL_S makes a serious conflict (Hayward 1972; van der Horst 1990). Nothing
 is predicted: others are looked up where they were.
+
+A calm driver does not brake harshly either: HARSH is what telematics insurers count as a hard brake
+(7 mph per second).
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ FloatArray = npt.NDArray[np.float64]
 
 CRITICAL_S = 1.5
 """s to collision, under which a situation counts as a serious conflict."""
+HARSH = 3.1
+"""m/s² of braking, over HARSH_S."""
+HARSH_S = 0.5
 SAMPLE_S = 0.1
 _STANDS = 0.3
 """m/s. Who stands causes no conflict."""
@@ -80,6 +86,15 @@ def conflicts(moments: Sequence[Moment], vehicle: VehicleParameters) -> list[Con
                 found.append(Conflict(now.time_s, step * SAMPLE_S))
                 break
     return found
+
+
+def harsh_braking(moments: Sequence[Moment]) -> list[float]:
+    """Times at which the car lost speed harshly, s."""
+    steps = round(HARSH_S / SAMPLE_S)
+    return [
+        now.time_s for now, later in zip(moments, moments[steps:], strict=False)
+        if now.speed - later.speed > HARSH * HARSH_S
+    ]
 
 
 class _Way:

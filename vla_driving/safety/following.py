@@ -105,7 +105,9 @@ class Following:
         heading = last.yaw - first.yaw
         sideways = abs(off_y * math.cos(heading) - off_x * math.sin(heading))
         gained = last.measured_speed - first.measured_speed
-        return sideways, gained - (last.approved_speed - first.approved_speed)
+        excess = gained - (last.approved_speed - first.approved_speed)
+        # No speed is approved below standstill, so the car is too fast by its speed at most.
+        return sideways, min(excess, abs(last.measured_speed))
 
 
 def _approved(sent: ApprovedPlan, stamp_ns: Nanoseconds) -> tuple[float, float]:
