@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vla_driving.simulation import metadrive
 
@@ -22,7 +24,14 @@ from vla_driving.learning.clips import (
     read_header,
     write_clip,
 )
-from vla_driving.learning.collect_clips import collect_clips, failures, main, summary
+from vla_driving.learning.collect_clips import (
+    collect_clips,
+    collect_in_processes,
+    failures,
+    main,
+    shares,
+    summary,
+)
 from vla_driving.learning.driving import load_setting
 from vla_driving.learning.lesson_drive import record
 from vla_driving.learning.lessons import EVERYDAY, Lesson, Talk, lesson
@@ -163,6 +172,19 @@ def test_a_pilot_drives_and_the_teacher_says_how(setting):
     assert any(c is not None and c.speed > 0.0 for c in pilot.commands)
     # It goes straight on where the road bends: the teacher steers back.
     assert abs(moments[-1].labels["curvature"][5]) > 0.01
+
+
+@given(st.integers(0, 50), st.integers(1, 9))
+def test_processes_share_the_seeds(count, workers):
+    parts = shares(range(100, 100 + count), workers)
+    assert [s for part in parts for s in part] == list(range(100, 100 + count))
+    assert len(parts) == workers
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_process_that_fails_is_told_of(tmp_path):
+    with pytest.raises(SimulatorError, match="2 of 2 collecting processes failed"):
+        collect_in_processes(tmp_path, range(10_000, 10_002), 2)
 
 
 def test_lessons_that_a_pilot_failed_are_known(tmp_path):

@@ -9,6 +9,9 @@ so that several processes may share a folder by taking different seeds.
 from __future__ import annotations
 
 import argparse
+import itertools
+import math
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -124,6 +127,39 @@ def check(folder: Path) -> int:
     return len(paths)
 
 
+def shares(seeds: Sequence[int], workers: int) -> list[Sequence[int]]:
+    """The seeds in `workers` stretches of nearly the same length, in order."""
+    borders = [len(seeds) * k // workers for k in range(workers + 1)]
+    return [seeds[a:b] for a, b in itertools.pairwise(borders)]
+
+
+def collect_in_processes(
+    folder: Path, seeds: range, workers: int, pilot: Path | None = None,
+    frames: int | None = None,
+) -> None:
+    """As `collect_clips`, by processes of their own, each with its share of seeds and frames.
+
+    Which clips come about follows from the arguments, not from who is faster. Raises
+    SimulatorError where one of them fails; its own line says why.
+    """
+    base = [sys.executable, "-m", "vla_driving.learning.collect_clips", "--folder", str(folder)]
+    if pilot is not None:
+        base += ["--pilot", str(pilot)]
+    if frames is not None:
+        base += ["--frames", str(math.ceil(frames / workers))]
+    running = [
+        subprocess.Popen([*base, "--first", str(s[0]), "--last", str(s[-1])])
+        for s in shares(seeds, workers) if len(s)
+    ]
+    try:
+        ends = [process.wait() for process in running]
+    finally:
+        for process in running:
+            process.terminate()
+    if any(ends):
+        raise SimulatorError(f"{sum(map(bool, ends))} of {len(ends)} collecting processes failed")
+
+
 def _pilot(folder: Path | None) -> Pilot | None:
     if folder is None:
         return None
@@ -139,6 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--last", type=int, default=TRAIN_SEEDS[-1], help="last seed")
     parser.add_argument("--frames", type=int, help="stop at so many frames")
+    parser.add_argument("--workers", type=int, default=1, help="processes, each with its seeds")
     parser.add_argument("--pilot", type=Path, help="model folder that drives, not the teacher")
     parser.add_argument(
         "--again", type=Path, help="first the lessons that a pilot failed below this folder"
@@ -151,6 +188,12 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{check(options.folder)} clips are sound")
         if options.check or options.summary:
             print("\n".join(summary(options.folder)))
+            return 0
+        if options.workers > 1:
+            whole = range(options.first, options.last + 1)
+            collect_in_processes(
+                options.folder, whole, options.workers, options.pilot, options.frames
+            )
             return 0
         seeds = list(range(options.first, options.last + 1))
         if options.again is not None:
