@@ -208,6 +208,7 @@ FAULTS: tuple[FaultCase, ...] = (
     _state("vehicle state 0.4 s late", "late", 400.0, Start.ORDER),
     _state("vehicle state frozen, stamps fresh", "frozen", 600.0),
     _state("speed 4 m/s too high", "speed_wrong", 400.0),
+    _state("vehicle state says that the car stands", "stands", 400.0),
     _objects("object lists lost", "lost", 800.0, Start.ORDER),
     _objects("object list with a wrong checksum", "checksum", 800.0, Start.MESSAGE),
     _commands("commands lost", "lost", Start.ORDER),
