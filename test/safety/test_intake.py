@@ -26,6 +26,7 @@ from vla_driving.contract.clock import Nanoseconds, nanoseconds
 from vla_driving.contract.frames import CameraHealth, CameraReport, FrameStatus
 from vla_driving.contract.navigation import Route, Turn
 from vla_driving.contract.scene import ObjectList
+from vla_driving.contract.supervision import Heartbeat
 from vla_driving.contract.vehicle import DriverState, VehicleState
 from vla_driving.safety.intake import MAX_LISTED, MAX_MESSAGES_PER_STEP, WINDOW, Intake
 
@@ -225,3 +226,202 @@ def test_what_could_not_be_converted_counts_for_its_topic(intake: Intake) -> Non
     assert intake.plan.malformed == 1
     assert intake.plan.reason == "gear 9 is unknown"
     assert intake.vehicle_state.malformed == 0
+
+
+# -- to the number -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("driver_required", [True, False])
+def test_every_topic_is_watched_with_its_own_limits(driver_required: bool) -> None:
+    settings, intake = SETTINGS.inputs, Intake(SETTINGS.inputs, RATES, driver_required)
+    rows = {
+        name: (watch.title, watch.max_age_s, watch.rate_hz, watch.required)
+        for name, watch in intake.by_field().items()
+    }
+    assert rows == {
+        "vehicle_states": (
+            "vehicle state", settings.vehicle_state_max_age, RATES.vehicle_state, True
+        ),
+        "plans": ("plan", settings.plan_max_age, RATES.plan, True),
+        "objects": (
+            "object list", settings.objects_max_age, RATES.objects, settings.objects_required
+        ),
+        "routes": ("route", settings.route_max_age, RATES.route, settings.route_required),
+        "driver_states": (
+            "driver state", settings.driver_state_max_age, RATES.driver_state, driver_required
+        ),
+        "frames": (
+            "camera health", settings.frames_max_age, RATES.frames, settings.frames_required
+        ),
+    }
+    assert all(watch.reason == "" for watch in intake.by_field().values())
+
+
+@pytest.mark.parametrize("name", ["vehicle_states", "plans", "objects", "routes", "frames"])
+def test_every_topic_may_be_as_far_ahead_as_is_tolerated(intake: Intake, name: str) -> None:
+    points = np.zeros(2, np.float32)
+    messages: dict[str, Any] = {
+        "vehicle_states": at(0), "plans": plan_of((constant(5.0),)),
+        "objects": signed(ObjectList(START, 1, "radar", ())),
+        "routes": signed(Route(START, points, points, Turn.NONE, 10.0, 100.0, 13.9)),
+        "frames": signed(CameraHealth(START, 1, "m/1", ())),
+    }
+    tolerance = nanoseconds(SETTINGS.inputs.future_tolerance)
+    watch = intake.by_field()[name]
+    assert watch.take((messages[name],), START - tolerance - nanoseconds(0.001)) == []
+    ahead = SETTINGS.inputs.future_tolerance + 0.001
+    assert watch.reason == f"stamp lies {ahead:.2f} s in the future"
+    assert watch.take((messages[name],), START - tolerance) == [messages[name]]
+
+
+def test_heartbeats_are_watched_with_the_same_tolerance(intake: Intake) -> None:
+    tolerance = nanoseconds(SETTINGS.inputs.future_tolerance)
+    early = Heartbeat(START + tolerance + 1000, "vla_inference")
+    intake.heartbeats.take([early], START)
+    assert intake.heartbeats.age_s("vla_inference", START) is None
+    intake.heartbeats.take([replace(early, stamp_ns=START + tolerance)], START)
+    assert intake.heartbeats.age_s("vla_inference", START) == pytest.approx(-0.05)
+
+
+@pytest.mark.parametrize("field", ["speed", "steering_rate", "yaw_rate"])
+@pytest.mark.parametrize("value", [100.0, -100.0])
+def test_the_largest_value_is_believed(intake: Intake, field: str, value: float) -> None:
+    changes: dict[str, Any] = {field: value}
+    assert intake.vehicle_state.take((at(1, **changes),), now(1))
+
+
+def test_the_most_absurd_number_is_named(intake: Intake) -> None:
+    intake.vehicle_state.take((at(1, speed=101.0, yaw_rate=-300.0),), now(1))
+    assert intake.vehicle_state.reason == "yaw rate -300 is absurd"
+
+
+@pytest.mark.parametrize("held", [MAX_LISTED, MAX_LISTED + 1])
+def test_a_list_of_the_longest_length_is_taken(intake: Intake, held: int) -> None:
+    many = (car(9.0),) * held
+    taken = intake.objects.take((signed(ObjectList(START, 1, "radar", many)),), START)
+    assert bool(taken) == (held == MAX_LISTED)
+    plan = signed_plan(plan_of((constant(5.0),)), objects=many)
+    assert bool(intake.plan.take((plan,), START)) == (held == MAX_LISTED)
+    if not taken:
+        assert intake.plan.reason == f"{held} objects are more than {MAX_LISTED}"
+
+
+def test_a_standstill_is_no_fault(intake: Intake) -> None:
+    points = np.zeros(2, np.float32)
+    route = signed(Route(START, points, points, Turn.NONE, 0.0, 0.0, 0.0))
+    assert intake.route.take((route,), START) == [route]
+
+
+@pytest.mark.parametrize("name", ["speed_limit", "distance_to_turn", "distance_to_goal"])
+def test_each_number_of_a_route_is_finite(intake: Intake, name: str) -> None:
+    points = np.zeros(2, np.float32)
+    changes: dict[str, Any] = {name: math.inf}
+    route = replace(Route(START, points, points, Turn.NONE, 9.0, 9.0, 9.0), **changes)
+    assert intake.route.take((signed(route),), START) == []
+    assert intake.route.reason == "a number is not finite"
+
+
+def test_what_cannot_be_read_says_what_happened(intake: Intake) -> None:
+    nothing: Any = None
+    intake.plan.take((nothing,), START)
+    assert intake.plan.reason.startswith("unreadable: KeyError: ")
+    hollow: Any = replace(at(1), stamp_ns=nothing)
+    intake.vehicle_state.take((hollow,), START)
+    assert intake.vehicle_state.reason.startswith("unreadable: error: ")
+    assert intake.vehicle_state.news() == (
+        f"vehicle state refused: {intake.vehicle_state.reason}"
+    )
+
+
+def test_rate_needs_half_a_window_and_forgets_with_the_clock(intake: Intake) -> None:
+    watch = intake.vehicle_state
+    for k in range(WINDOW // 2 - 1):
+        watch.take((at(2 * k),), now(2 * k))
+    assert watch.rate is None
+    watch.take((at(WINDOW - 2),), now(WINDOW - 2))
+    assert watch.rate == pytest.approx(25.0)
+    watch.forget()
+    assert watch.rate is None
+    assert (watch.disordered, watch.missing) == (0, 0)
+
+
+def test_the_rate_starts_anew_after_more_than_the_longest_age(intake: Intake) -> None:
+    watch = intake.vehicle_state
+    longest = round(SETTINGS.inputs.vehicle_state_max_age / 0.02)
+    stamps = [*range(10), 9 + longest]
+    for k in stamps:
+        watch.take((at(k),), now(k))
+    assert watch.rate == pytest.approx(10.0 / (0.02 * (9 + longest)))
+    last = 9 + 2 * longest + 1
+    watch.take((at(last),), now(last))
+    assert watch.rate is None
+    for k in range(1, 10):
+        watch.take((at(last + k),), now(last + k))
+    assert watch.rate == pytest.approx(50.0)
+
+
+def test_a_number_less_message_has_no_gaps() -> None:
+    """A number is counted from the one before it, whatever came between."""
+    intake = Intake(SETTINGS.inputs, RATES, True)
+    watch = intake.vehicle_state
+    watch.take((at(3), at(4)), now(4))
+    assert (watch.missing, watch.disordered) == (0, 0)
+    watch.take((signed_state(STATE, stamp_ns=now(5), sequence=4),), now(5))
+    assert (watch.missing, watch.disordered) == (0, 1)
+    watch.take((signed_state(STATE, stamp_ns=now(6), sequence=6),), now(6))
+    assert (watch.missing, watch.disordered) == (1, 1)
+    # An old one changes neither the number nor the state that hold.
+    watch.take((signed_state(STATE, stamp_ns=now(1), sequence=90),), now(6))
+    assert (watch.missing, watch.disordered) == (1, 2)
+    watch.take((signed_state(STATE, stamp_ns=now(7), sequence=7),), now(7))
+    assert (watch.missing, watch.disordered) == (1, 2)
+
+
+def test_what_is_worked_out_once_is_worked_out_anew_when_something_comes(intake: Intake) -> None:
+    watch, made = intake.vehicle_state, []
+
+    def make(watch: Any, context: int) -> int:
+        made.append(context)
+        return context
+
+    assert [watch.once(make, 1), watch.once(make, 2)] == [1, 1]
+    watch.take((at(1),), now(1))
+    assert [watch.once(make, 3), watch.once(make, 4)] == [3, 3]
+    watch.refuse("broken")
+    assert watch.once(make, 5) == 5
+    watch.take((at(1),), now(1))
+    assert watch.once(make, 6) == 6
+    watch.forget()
+    assert watch.once(make, 7) == 7
+    assert made == [1, 3, 5, 6, 7]
+
+
+def test_reasons_and_lists_of_what_was_malformed_are_cut(intake: Intake) -> None:
+    many = (("plans", "old"), *((("routes", "y" * 500),) * MAX_MESSAGES_PER_STEP))
+    intake.refuse(many)
+    assert intake.plan.malformed == 0
+    assert intake.route.malformed == MAX_MESSAGES_PER_STEP
+    assert intake.route.reason == "y" * 160
+    assert intake.route.news() == "route refused: " + "y" * 160
+    number: Any = 7
+    intake.refuse((("frames", number),))
+    assert intake.frames.reason == "7"
+
+
+def test_the_first_piece_of_news_is_told(intake: Intake) -> None:
+    watch = intake.vehicle_state
+    watch.take((at(5), at(5), replace(at(6), checksum=1)), now(6))
+    assert watch.news() == "vehicle state out of order: an older stamp"
+    watch.take((replace(at(6), checksum=1), at(5)), now(6))
+    assert watch.news() == "vehicle state refused: checksum 1 does not fit"
+    restarted = signed_state(STATE, stamp_ns=now(7), sequence=1)
+    watch.take((restarted,), now(7))
+    assert watch.news() == "vehicle state out of order: its number runs back"
+
+
+def test_freshness_holds_to_the_longest_age(intake: Intake) -> None:
+    watch = intake.vehicle_state
+    watch.take((at(0),), now(0))
+    longest = nanoseconds(SETTINGS.inputs.vehicle_state_max_age)
+    assert watch.fresh(START + longest) is not None
+    assert watch.fresh(START + longest + 1000) is None
