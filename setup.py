@@ -10,6 +10,7 @@ NODES = (
     "camera_ingest",
     "vla_inference",
     "slow_model",
+    "reasoner",
     "camera_to_plan",
     "safety_monitor",
     "controller_bridge",

@@ -76,7 +76,7 @@ if [ -n "$ros" ]; then
     set -u
 fi
 [ -n "$ros" ] || groups=(ros "${groups[@]}")
-for group in build run "${groups[@]}"; do
+for group in build run language "${groups[@]}"; do
     file=requirements/$group.txt
     # MetaDrive's metadata shuts out the Python 3.12 on which it runs.
     options=(--no-deps --ignore-requires-python)

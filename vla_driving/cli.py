@@ -18,11 +18,12 @@ from vla_driving.commands import (
     faults,
     record,
     report,
+    say,
     score,
     up,
 )
 
-COMMANDS = (up, demo, record, report, calibrate, engine, faults, bench, score, doctor)
+COMMANDS = (up, say, demo, record, report, calibrate, engine, faults, bench, score, doctor)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -50,12 +50,12 @@ def test_downstream_is_up_before_plans_flow(which: Set, composed: bool) -> None:
     assert names[-1] == "camera_ingest"
 
 
-def test_only_the_recorder_may_be_left_out() -> None:
+def test_only_recorder_and_reasoner_may_be_left_out() -> None:
     left = select(Set.SIM, frozenset({"event_recorder"}))
     assert "event_recorder" not in {process.name for process in left}
     with pytest.raises(ValueError, match=r"'safety_monitor' cannot be left out of set 'sim'"):
         select(Set.SIM, frozenset({"safety_monitor"}))
-    assert [p.name for p in PROCESSES if p.death == Death.REPORT] == ["event_recorder"]
+    assert [p.name for p in PROCESSES if p.death == Death.REPORT] == ["event_recorder", "reasoner"]
 
 
 @pytest.mark.parametrize("composed", [True, False])

@@ -77,6 +77,10 @@ PROCESSES: tuple[Process, ...] = (
         Death.END, "there is no car any more", 20.0,
     ),
     Process(
+        "reasoner", ("reasoner",), frozenset({Set.CAR, Set.SIM, Set.REPLAY}), True, True,
+        Death.REPORT, "the drive goes on; instructions and questions stay unanswered", 60.0,
+    ),
+    Process(
         "controller_bridge", ("controller_bridge",), _DRIVING, True, False,
         Death.STOP, "the vehicle gets no commands and stops by itself", 20.0,
     ),

@@ -40,6 +40,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--once", action="store_true", help="with --camera: no loop at the end")
     parser.add_argument("--no-record", action="store_true", help="write no bag")
     parser.add_argument(
+        "--no-reasoner", action="store_true", help="listen to no instructions, answer nothing"
+    )
+    parser.add_argument(
         "--duration", type=float, metavar="S", help="end after this many seconds"
     )
     parser.add_argument(
@@ -59,7 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out or fresh_folder(Path("out/drives"))
     which, overrides = _what(arguments)
     overrides.setdefault("event_recorder", {})["folder"] = str(out / "bag")
-    without = frozenset({"event_recorder"} if arguments.no_record else ())
+    left_out = {"event_recorder": arguments.no_record,
+                "reasoner": arguments.no_reasoner and which != Set.BENCH}
+    without = frozenset(name for name, out_of_it in left_out.items() if out_of_it)
     options = start_options(arguments, out, overrides)
     print(f"logs and bag: {out}", flush=True)
     rows = select(which, without, composed=not arguments.separate,

@@ -303,7 +303,9 @@ class Actor:
         return plan
 
     def _compose(self, frames: FrameSet, decoded: Decoded, conditions: Conditions) -> Plan:
-        explanation = explain(decoded, conditions.speed, conditions.navigation)
+        explanation = explain(
+            decoded, conditions.speed, conditions.navigation, conditions.command, decoded.cause
+        )
         command = conditions.command
         self._counters = dataclasses.replace(self._counters, plans=self._counters.plans + 1)
         return Plan(

@@ -1,0 +1,225 @@
+"""Trains the intent classifier and measures what is understood: `python -m ... [measure]`.
+
+It learns from the trained wordings alone. Accuracy on every split is printed beside that of a plain
+keyword search, and written to out/learning/language.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vla_driving.contract.language import AnswerStatus, Intent
+from vla_driving.vla.language import head as heads
+from vla_driving.vla.language.encoder import SHA256, Embeddings, SentenceEncoder
+from vla_driving.vla.language.understanding import Listener
+from vla_driving.vla.language.wordings import HELD_OUT, SPLITS, TRAINED, Kind, wordings_by_kind
+
+HIDDEN, EPOCHS, BATCH = 96, 400, 1024
+RATE, DECAY, SMOOTHING, DROP = 0.01, 1e-2, 0.05, 0.3
+SEED = 3
+TARGETS = {
+    (TRAINED, "instructions"): 0.95, (HELD_OUT, "instructions"): 0.85,
+    (TRAINED, "irrelevant"): 0.95, (HELD_OUT, "irrelevant"): 0.95,
+    (TRAINED, "unsafe"): 1.0, (HELD_OUT, "unsafe"): 1.0,
+}
+"""Shares of texts that are to be taken as meant."""
+
+class KeptEmbeddings(SentenceEncoder):
+    """The encoder with a file of what it was asked before: the wordings change little."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._encoder: SentenceEncoder | None = None
+        self._known: dict[str, Embeddings] = {}
+        if path.is_file():
+            with np.load(path) as file:
+                if str(file["encoder"]) == SHA256:
+                    texts = json.loads(str(file["texts"]))
+                    self._known = dict(zip(texts, file["embeddings"], strict=True))
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """See SentenceEncoder.embed."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        for k, text in enumerate(new):
+            self._encoder = self._encoder or SentenceEncoder.load()
+            self._known[text] = self._encoder.embed([text])[0]
+            if k % 1000 == 999:
+                print(f"embedded {k + 1} of {len(new)} texts", flush=True)
+        return np.stack([self._known[text] for text in texts])
+
+    def keep(self) -> None:
+        """Write the file."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            self._path, encoder=np.array(SHA256), texts=np.array(json.dumps(list(self._known))),
+            embeddings=np.stack(list(self._known.values())),
+        )
+
+
+Taken = Callable[[str], Intent]
+
+_KEYWORDS: tuple[tuple[str, Intent], ...] = (
+    ("why", Intent.QUESTION), ("what", Intent.QUESTION), ("how", Intent.QUESTION),
+    ("ignore", Intent.UNSAFE), ("pavement", Intent.UNSAFE), ("sidewalk", Intent.UNSAFE),
+    ("red light", Intent.UNSAFE), ("eyes", Intent.UNSAFE), ("crash", Intent.UNSAFE),
+    ("pull over", Intent.PULL_OVER), ("cancel", Intent.CANCEL), ("never mind", Intent.CANCEL),
+    ("forget", Intent.CANCEL), ("left lane", Intent.CHANGE_LEFT),
+    ("right lane", Intent.CHANGE_RIGHT), ("turn left", Intent.NEXT_LEFT),
+    ("turn right", Intent.NEXT_RIGHT), ("straight", Intent.NEXT_STRAIGHT),
+    ("left", Intent.NEXT_LEFT), ("right", Intent.NEXT_RIGHT), ("faster", Intent.SPEED_UP),
+    ("speed up", Intent.SPEED_UP), ("slow", Intent.SLOW_DOWN), ("km/h", Intent.DRIVE_AT),
+    ("mph", Intent.DRIVE_AT), ("more distance", Intent.MORE_DISTANCE),
+    ("less distance", Intent.LESS_DISTANCE), ("closer", Intent.LESS_DISTANCE),
+    ("gap", Intent.MORE_DISTANCE), ("go on", Intent.GO_ON), ("continue", Intent.GO_ON),
+    ("stop", Intent.STOP),
+)
+
+
+def keyword_intent(text: str) -> Intent:
+    """The plain way to do it, to compare with: the first keyword of a list that occurs."""
+    text = text.lower()
+    return next((intent for word, intent in _KEYWORDS if word in text), Intent.NONE)
+
+
+def fit(
+    kinds: Sequence[Kind], texts: Sequence[str], embeddings: Embeddings, labels: Sequence[int]
+) -> heads.IntentHead:
+    """A head that tells `labels` (N,), indices of `kinds`, of texts and their embeddings (N, 384).
+
+    Every kind weighs alike, however many wordings it has. The same input gives the same head on
+    the same machine.
+    """
+    torch.manual_seed(SEED)
+    rows = [heads.inputs(e, t) for e, t in zip(embeddings, texts, strict=True)]
+    x, y = torch.from_numpy(np.stack(rows)), torch.tensor(labels)
+    counts = torch.bincount(y, minlength=len(kinds)).float()
+    weight = (counts.sum() / len(kinds) / counts).sqrt()
+    network = torch.nn.Sequential(
+        torch.nn.Linear(x.shape[1], HIDDEN), torch.nn.ReLU(), torch.nn.Dropout(DROP),
+        torch.nn.Linear(HIDDEN, len(kinds)),
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
+    loss = torch.nn.CrossEntropyLoss(weight, label_smoothing=SMOOTHING)
+    for epoch in range(EPOCHS):
+        chosen = torch.randint(0, len(y), (BATCH,))
+        optimiser.zero_grad()
+        value = loss(network(x[chosen]), y[chosen])
+        value.backward()
+        optimiser.step()
+        schedule.step()
+        if epoch % 100 == 99:
+            print(f"epoch {epoch + 1} of {EPOCHS}: loss {value.item():.3f}", flush=True)
+    first, second = network[0], network[3]
+    arrays = (first.weight.T, first.bias, second.weight.T, second.bias)
+    return heads.IntentHead(tuple(kinds), *(a.detach().numpy().copy() for a in arrays))
+
+
+def train(encoder: SentenceEncoder) -> heads.IntentHead:
+    """A head from the trained wordings."""
+    by_kind = wordings_by_kind(TRAINED)
+    kinds = tuple(by_kind)
+    pairs = [(text, k) for k, kind in enumerate(kinds) for text in by_kind[kind]]
+    print(f"{len(pairs)} trained wordings of {len(kinds)} kinds", flush=True)
+    texts = [text for text, _ in pairs]
+    return fit(kinds, texts, encoder.embed(texts), [k for _, k in pairs])
+
+
+def ship(head: heads.IntentHead) -> Path:
+    """Write a head where the package finds it, with its hash."""
+    folder = Path(heads.__file__).parent
+    content = heads.pack(head)
+    (folder / heads.WEIGHTS).write_bytes(content)
+    (folder / heads.HASH).write_text(hashlib.sha256(content).hexdigest() + "\n", encoding="ascii")
+    return folder / heads.WEIGHTS
+
+
+def taken_by(listener: Listener) -> Taken:
+    """What the whole listening core takes a text for: UNSAFE where it is refused."""
+
+    def taken(text: str) -> Intent:
+        understood = listener.understand(text)
+        if understood.intent == Intent.DRIVE_AT and (understood.speed or 0.0) > FASTEST:
+            return Intent.UNSAFE
+        refused = understood.status == AnswerStatus.REFUSED
+        return Intent.UNSAFE if refused else understood.intent
+
+    return taken
+
+
+FASTEST = 36.2
+"""m/s (130 km/h), taken as the limit where no route and no car tells one."""
+
+
+def measure(taken: Taken) -> dict[str, dict[str, dict[str, float]]]:
+    """By split and group: texts, those taken as meant, their share; and by intent."""
+    result: dict[str, dict[str, dict[str, float]]] = {}
+    for split in SPLITS:
+        groups: dict[str, list[bool]] = {}
+        for (intent, _), texts in wordings_by_kind(split).items():
+            name = {Intent.NONE: "irrelevant", Intent.UNSAFE: "unsafe"}.get(intent, "instructions")
+            hits = [taken(text) == intent for text in texts]
+            groups.setdefault(name, []).extend(hits)
+            if name == "instructions":
+                groups.setdefault(intent.name, []).extend(hits)
+        result[split] = {
+            name: {"texts": len(h), "right": sum(h), "share": round(sum(h) / len(h), 4)}
+            for name, h in groups.items()
+        }
+    return result
+
+
+def report(figures: Mapping[str, dict[str, dict[str, dict[str, float]]]]) -> str:
+    """A table of the groups, way by way."""
+    lines = [f"{'split':<10}{'group':<14}{'texts':>7}  {'target':>7}" + "".join(
+        f"{way:>12}" for way in figures
+    )]
+    for (split, group), target in TARGETS.items():
+        shares = [f"{100 * f[split][group]['share']:>10.1f} %" for f in figures.values()]
+        texts = int(next(iter(figures.values()))[split][group]["texts"])
+        lines.append(f"{split:<10}{group:<14}{texts:>7}  {100 * target:>5.0f} %" + "".join(shares))
+    return "\n".join(lines)
+
+
+def wrong(taken: Taken, split: str) -> list[str]:
+    """Texts of a split that are taken for something else, one line each."""
+    return [
+        f"{text!r}: {intent.name} taken for {found.name}"
+        for (intent, _), texts in wordings_by_kind(split).items()
+        for text in texts
+        if (found := taken(text)) != intent
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, ship and measure; `measure` alone leaves the shipped head as it is."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("what", nargs="?", choices=("train", "measure"), default="train")
+    parser.add_argument("--wrong", choices=(TRAINED,), help="list what is mistaken; never held-out")
+    parser.add_argument("--out", type=Path, default=Path("out/learning/language.json"))
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    encoder = KeptEmbeddings(chosen.out.with_suffix(".embeddings.npz"))
+    if chosen.what == "train":
+        print(f"written: {ship(train(encoder))}")
+    taken = taken_by(Listener(encoder, heads.load_head()))
+    if chosen.wrong:
+        print("\n".join(wrong(taken, chosen.wrong)))
+    encoder.keep()
+    figures = {"listener": measure(taken), "keywords": measure(keyword_intent)}
+    print(report(figures))
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    chosen.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    encoder.keep()
+    print(f"written: {chosen.out}")
+
+
+if __name__ == "__main__":
+    main()
