@@ -551,11 +551,11 @@ def measure(
             kind = f"set aside ({fault})" if fault else "false"
             say(f"  {kind}: {found.time_s:.1f} s {found.reaction}: {found.why}")
         pace = 60.0 * result.good_minutes / max(time.monotonic() - began, 1e-9)
-        left_s = 60.0 * max(0.0, minutes - result.good_minutes) / max(pace, 1e-9)
+        left_min = max(0.0, minutes - result.good_minutes) / max(pace, 1e-2)
         say(f"seed {watched.seed} ({watched.map}): {watched.ended} after {watched.driven_s:.0f} s;"
             f" {result.good_minutes:.1f} of {minutes:g} minutes good,"
             f" {len(result.interventions)} false interventions, {pace:.1f} times real time,"
-            f" about {left_s / 60.0:.0f} min left")
+            f" about {left_min:.0f} min left")
         keep(result)
         if result.good_minutes >= minutes:
             break

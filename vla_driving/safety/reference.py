@@ -49,7 +49,10 @@ Two worst cases are held against the plan as well. *The one ahead brakes fully*
 (`lead_deceleration`): `worst_case_preview` from now, the plan must have the gap in which full
 braking, `answer_time` later, stops this car behind it. *A neighbour cuts in*: whoever drives the
 same way in reach of `cut_in_lateral_speed` may start now; full braking, or driving on past it, must
-leave a difference of speed of at most `max_cut_in_impact` at the contact. Both ask for a lower
+leave a difference of speed of at most `max_cut_in_impact` at the contact. That limit is this
+project's own choice, no standard sets one: were it 0, no car could pass a slower queue in the next
+lane at all; at 4 m/s two cars of one weight change their speed by 2 m/s (7 km/h) each, in a contact
+that takes a neighbour who pulls out without looking. Both ask for a lower
 speed, the one at which they pass. Too short a gap (`headway`) asks for nothing where the plan by
 itself slows as a cap would: that is the proper response.
 

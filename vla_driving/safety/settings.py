@@ -79,10 +79,12 @@ class WorldSettings:
     lead_deceleration: float = quantity("m/s^2", 4.0, 12.0, "hardest braking of the one ahead")
     worst_case_preview: float = quantity("s", 0.0, 4.0, "by then the plan keeps clear of it")
     cut_in_lateral_speed: float = quantity("m/s", 0.2, 3.0, "of a neighbour that cuts in")
-    max_cut_in_impact: float = quantity("m/s", 0.0, 15.0, "difference of speed at such a contact")
+    max_cut_in_impact: float = quantity(
+        "m/s", 0.0, 15.0, "difference of speed at such a contact; no standard sets one"
+    )
     lane_horizon: float = quantity("s", 0.5, 4.0, "part of the plan held against lines and edges")
-    max_lane_departure: float = quantity("m", 0.0, 2.0, "of the outline beyond a lane line")
-    max_edge_departure: float = quantity("m", 0.0, 1.0, "of the outline beyond a road edge")
+    max_lane_departure: float = quantity("m", 0.0, 2.0, "of a wheel beyond a lane line")
+    max_edge_departure: float = quantity("m", 0.0, 1.0, "of a wheel beyond a road edge")
     max_stop_line_overrun: float = quantity("m", 0.0, 5.0, "of the front past a red light's line")
     speed_tolerance: float = quantity("m/s", 0.1, 5.0, "above a speed limit")
     max_unseen: float = quantity("m", 1.0, 100.0, "nearer sensor objects must be in the scene")
