@@ -20,7 +20,6 @@ _PATIENCE_S = 12.0
 _NO_TOKEN = np.zeros(0, np.float32)
 _NONE = Command(0, 0, 0, Intent.NONE, 0.0, 0.0, _NO_TOKEN, 0)
 _LASTING = (Intent.STOP, Intent.PULL_OVER)
-_DISTANCES = (Intent.MORE_DISTANCE, Intent.LESS_DISTANCE)
 
 
 class Passenger:
@@ -55,7 +54,7 @@ class Passenger:
         intent, state = self._command.intent, self._world.wishes.state
         if intent == Intent.NONE or intent in _LASTING:
             return
-        over = state == WishState.DONE or intent in _DISTANCES
+        over = state == WishState.DONE
         late = now - self._said_s > _PATIENCE_S and intent not in TURNS
         if self._clear_s is None and (over or late or state == WishState.IMPOSSIBLE):
             wait = self._chance.uniform(0.2, 1.0) if over else self._chance.uniform(1.0, 4.0)
@@ -76,10 +75,7 @@ class Passenger:
                 ]))
                 self._change(speed=round(wish, 1))
             case Talk.GAP:
-                more = chance.random() < 0.6
-                gap = chance.choice([2.2, 3.0]) if more else 1.0
-                intent = Intent.MORE_DISTANCE if more else Intent.LESS_DISTANCE
-                self._change(intent=intent, time_gap=float(gap))
+                self._change(time_gap=float(chance.choice([1.0, 1.0, 2.2, 3.0])))
             case Talk.STOP_AND_GO:
                 self._say(Intent.STOP, now)
                 self._afterwards.append((now + float(chance.uniform(5.0, 9.0)), Intent.GO_ON))

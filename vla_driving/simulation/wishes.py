@@ -31,8 +31,6 @@ _PREPARATION = 8.0
 TURNS = {
     Intent.NEXT_LEFT: Turn.LEFT, Intent.NEXT_RIGHT: Turn.RIGHT, Intent.NEXT_STRAIGHT: Turn.STRAIGHT,
 }
-_LASTING = (Intent.NONE, Intent.MORE_DISTANCE, Intent.LESS_DISTANCE)
-"""No manoeuvres: wishes for speed and distance just hold."""
 _SIDES = {Intent.CHANGE_LEFT: -1, Intent.CHANGE_RIGHT: 1}
 
 
@@ -94,7 +92,7 @@ class Wishes:
             if self.intent == Intent.NONE:
                 self._end(WishState.NONE)
             return None
-        self._end(WishState.NONE if self.intent in _LASTING else WishState.UNDER_WAY)
+        self._end(WishState.NONE if self.intent == Intent.NONE else WishState.UNDER_WAY)
         self.since_s = now_s
         if self.intent in TURNS:
             return self._turn(TURNS[self.intent], motion, progress)
