@@ -98,24 +98,24 @@ class Prints:
 class Memory:
     """Verdicts of this and of earlier runs, by the mutant's key: print, result, by.
 
-    `calls` are the functions that each test calls, of these very sources and this very test.
+    `calls` are the functions that each test called when it last ran on sources without a mutant;
+    `passing` are those that passed on these very sources.
     """
 
     path: Path
     prints: Prints
     rows: dict[str, list[str]]
     calls: Calls
+    passing: set[str]
 
     @classmethod
     def read(cls, path: Path, prints: Prints) -> Memory:
         """What is kept, or nothing."""
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        calls = {
-            test: (seconds, called)
-            for test, (mark, seconds, called) in kept.get("tests", {}).items()
-            if mark == prints.print_of(test)
-        }
-        return cls(path, prints, kept.get("rows", {}), calls)
+        tests = kept.get("tests", {})
+        calls = {test: (seconds, called) for test, (_, seconds, called) in tests.items()}
+        passing = {test for test, (mark, *_) in tests.items() if mark == prints.print_of(test)}
+        return cls(path, prints, kept.get("rows", {}), calls, passing)
 
     def verdict(self, mutant: Mutant) -> Verdict | None:
         """Of these very sources and tests."""
@@ -137,7 +137,7 @@ class Memory:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
         tests = {
-            test: (self.prints.print_of(test), seconds, called)
+            test: (self.prints.print_of(test) if test in self.passing else "", seconds, called)
             for test, (seconds, called) in self.calls.items()
         }
         part.write_text(json.dumps({"tests": tests, "rows": self.rows}), encoding="utf-8")
@@ -247,8 +247,8 @@ def _try(
         memory.write()
 
     judge = Judge(
-        left, frozenset(files(Path.cwd())), memory.calls, memory.killer, tell, show, options.jobs,
-        began + 60.0 * options.minutes, options.budget,
+        left, frozenset(files(Path.cwd())), memory.calls, memory.passing, memory.killer, tell, show,
+        options.jobs, began + 60.0 * options.minutes, options.budget,
     )
     if left:
         _pytest(judge)

@@ -1,11 +1,12 @@
 """Which mutants the tests find: pytest collects once, each mutant is tried in a process of its own.
 
-First every test runs on the sources as they are and its calls are followed, so that a mutant is
+First every new test runs on the sources as they are and its calls are followed, so that a mutant is
 tried by the tests that call its function alone: the one that found it last time first, then those
 that found others of the function, then the quickest, tests by turns. A process is forked with
 everything loaded, takes the mutant's code and stops at the first test that fails. A function that
 no test calls has done its work while its module was imported, as those that make rows of a table
-do: there the process imports everything anew.
+do: there the process imports everything anew. What a test finds counts once the same test is seen
+to pass without the mutant.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class _Test:
 class Judge:
     """A plugin of pytest that takes the place of its loop.
 
-    `calls` is what is known of the tests already and is added to, `killer` names the test that
+    `calls` is what is known of the tests already and is added to, so are `passing`, those that are
+    known to pass; `killer` names the test that
     found a mutant last time, `tell` takes each verdict as it comes. A mutant that the quickest
     tests, `budget_s` on a core all together, do not find has survived, whatever others might find.
     """
@@ -94,6 +96,7 @@ class Judge:
     mutants: Sequence[Mutant]
     watched: frozenset[str]
     calls: Calls
+    passing: set[str]
     killer: Callable[[Mutant], str]
     tell: Callable[[Verdict], None]
     show: Callable[[str], None]
@@ -101,6 +104,7 @@ class Judge:
     ends_at: float
     budget_s: float
     broken: list[str] = field(default_factory=list)
+    _tests: dict[str, _Test] = field(default_factory=dict)
     _finds: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -131,6 +135,8 @@ class Judge:
                 failed = _fails(item)
             if failed:
                 self.broken.append(item.nodeid)
+            else:
+                self.passing.add(item.nodeid)
             self.calls[item.nodeid] = (time.process_time() - begun, sorted(calls))
             if time.monotonic() - told > 10.0:
                 told = time.monotonic()
@@ -142,6 +148,7 @@ class Judge:
 
     def _judge(self, tests: list[_Test]) -> None:
         tests = _by_turns(tests)
+        self._tests = {test.item.nodeid: test for test in tests}
         by_call: dict[str, list[_Test]] = {}
         for test in tests:
             for call in test.calls:
@@ -219,6 +226,11 @@ class Judge:
             self.tell(Verdict(mutant, FOUND, f"never ends (signal {os.WTERMSIG(status)})"))
         else:
             code = os.WEXITSTATUS(status)
+            if code and by in self._tests and by not in self.passing:
+                self._make_sure(original(mutant, Path.cwd()), [self._tests[by]], False)
+                if self.broken:
+                    return
+                self.passing.add(by)
             if code and "::" in by:
                 self._finds[f"{mutant.path}:{mutant.function}"][by] += 1
             self.tell(Verdict(mutant, SURVIVED if code == 0 else FOUND, by))
