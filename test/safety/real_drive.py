@@ -2,8 +2,9 @@
 
 The log is 30 s of comma2k19 (Toyota RAV4), which is not part of the project. Its satellite
 navigation, wheel speeds, gyroscope, accelerometer and steering wheel become vehicle states at 50 Hz
-(navigation as `speed`: two sources that know nothing of each other); what the driver did in the 6.4 s after an instant becomes a plan of that instant, ten times a second. So all checks
-that need no other road users see real sensors and real driving, with the limits as shipped.
+(navigation as `speed`: two sources that know nothing of each other). What the driver did in the
+6.4 s after an instant becomes a plan of that instant, ten times a second. So all checks that need
+no other road users see real sensors and real driving, with the limits as shipped.
 
     python test/safety/real_drive.py      prints how often each check would have failed
 """
