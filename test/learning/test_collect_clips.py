@@ -1,5 +1,7 @@
 """Clips from seeds: the same bytes, resumed, failures on record, a pilot's drive corrected."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ if not metadrive.installed():
     )
 
 import vla_driving.learning.lesson_drive as drives
-from vla_driving.contract.language import Cause, Intent
+from vla_driving.contract.language import Cause, Command, Intent
 from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.trajectory import POINTS
 from vla_driving.learning.clips import (
@@ -52,7 +54,9 @@ def silent(_: str) -> None:
 
 
 def straight(talk=(), **values):
-    usual = {"name": "test", "map": "SSS", "seed": 3, "start_speed": 8.0, "speed_limit": 10.0}
+    usual: dict[str, Any] = {
+        "name": "test", "map": "SSS", "seed": 3, "start_speed": 8.0, "speed_limit": 10.0,
+    }
     return Lesson(3, EVERYDAY, Scenario(**usual | values), tuple(talk))
 
 
@@ -60,7 +64,8 @@ class Blind:
     """A pilot that goes straight on at the speed it has."""
 
     def __init__(self) -> None:
-        self.starts, self.commands = 0, []
+        self.starts = 0
+        self.commands: list[Command | None] = []
 
     def start(self) -> None:
         self.starts += 1
