@@ -38,6 +38,7 @@ OUTPUTS = {
     "vla/frames": msgs.FrameSet, "vla/camera_health": msgs.CameraHealth,
     "vla/plan": msgs.Plan, "vla/approved_plan": msgs.ApprovedPlan,
     "vla/safety_state": msgs.SafetyState, "vla/control_command": msgs.ControlCommand,
+    "vla/command": msgs.Command, "vla/answer": msgs.Answer,
     "vla/event": msgs.DriveEvent, "diagnostics": DiagnosticArray,
 }
 # Nodes of a busy test machine: what is tested is who reacts and how, not how soon.

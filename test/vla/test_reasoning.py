@@ -5,17 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vla_driving.contract.language import Cause, Command, Intent
 from vla_driving.contract.navigation import Turn
 from vla_driving.contract.plan import LateralAction, LongitudinalAction
 from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectClass, SceneObject
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.vla.inputs import NO_ROUTE, Navigation
-from vla_driving.vla.outputs import Decoded
+from vla_driving.vla.outputs import Decoded, ReportedCause
 from vla_driving.vla.reasoning import (
+    SLOWER,
+    Explanation,
+    Stated,
     explain,
     lateral_action,
     longitudinal_action,
     object_in_the_way,
+    stated,
 )
 
 X = np.array([5.0, 20.0, 60.0], np.float32)
@@ -133,3 +138,90 @@ def test_a_line_that_is_off_far_round_a_bend_is_no_lane_change() -> None:
     left[-1] -= 12.0  # a guess where the line runs sideways
     line = LaneLine(LaneLineKind.LANE_LEFT, 0.9, x, left)
     assert lateral_action(bend, (line,), NO_ROUTE) == LateralAction.KEEP_LANE
+
+
+def command(intent: Intent = Intent.NONE, speed: float = 0.0) -> Command:
+    return Command(0, 1, 7, intent, speed, 0.0, np.zeros(0, np.float32), 10**12)
+
+
+def cause_of(told: Explanation) -> Stated:
+    said = stated(told.evidence)
+    assert said is not None and said.cause == told.cause
+    return said
+
+
+@pytest.mark.parametrize(
+    ("thing", "cause", "words"),
+    [
+        (car(18.0), Cause.LEAD, "car 18 m ahead at 6 m/s, so"),
+        (car(18.0, speed=0.0), Cause.STOPPED, "car 18 m ahead stands, so"),
+        (SceneObject(ObjectClass.PEDESTRIAN, 0.9, 15.0, 0.0, 0.0, 0.0, 1.2, 0.6, 0.6),
+         Cause.PEDESTRIAN, "pedestrian 15 m ahead at 0 m/s, so"),
+    ],
+)
+def test_causes_by_what_is_in_the_way(thing: SceneObject, cause: Cause, words: str) -> None:
+    told = explain(decoded(path(8.0, -1.0), thing), 8.0, NO_ROUTE)
+    said = cause_of(told)
+    assert said.cause == cause and told.sentence.startswith(words)
+    assert said.object_class == thing.classification and said.distance == thing.x
+    assert said.planned_speed == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize(
+    ("navigation", "wish", "cause", "words"),
+    [
+        (Navigation(Turn.NONE, np.inf, 5.0), None, Cause.SPEED_LIMIT, "speed limit 5 m/s, so slow"),
+        (Navigation(Turn.LEFT, 20.0, 20.0), None, Cause.JUNCTION, "left turn in 20 m, so slow"),
+        (Navigation(Turn.ARRIVE, 30.0, 20.0), None, Cause.ROUTE_END, "goal in 30 m, so slow"),
+        (NO_ROUTE, command(speed=5.0), Cause.INSTRUCTION, "you asked for 5 m/s, so slow"),
+        (NO_ROUTE, command(Intent.STOP), Cause.INSTRUCTION, "you asked to stop, so slow"),
+    ],
+)
+def test_causes_of_road_route_and_instruction(
+    navigation: Navigation, wish: Command | None, cause: Cause, words: str
+) -> None:
+    told = explain(decoded(path(8.0, -1.0)), 8.0, navigation, wish)
+    assert cause_of(told).cause == cause and told.sentence.startswith(words)
+
+
+def test_the_networks_cause_goes_before_geometry_where_its_figures_are_there() -> None:
+    lead = car(18.0)
+    brakes = ReportedCause(Cause.LEAD_BRAKES, 0.8, lead, 18.0)
+    told = explain(decoded(path(8.0, -1.0), lead), 8.0, NO_ROUTE, cause=brakes)
+    assert told.sentence == "car 18 m ahead brakes, so slow to 5 m/s; keep lane"
+    unsure = ReportedCause(Cause.CUT_IN, 0.3, lead, 18.0)
+    assert explain(decoded(path(8.0, -1.0), lead), 8.0, NO_ROUTE, cause=unsure).cause == Cause.LEAD
+    nobody = ReportedCause(Cause.PEDESTRIAN, 0.9, None, None)
+    assert explain(decoded(path(8.0, -1.0), lead), 8.0, NO_ROUTE, cause=nobody).cause == Cause.LEAD
+
+
+def test_a_bend_is_stated_with_side_and_radius() -> None:
+    said = cause_of(explain(decoded(path(8.0, -1.0, -0.05)), 8.0, NO_ROUTE))
+    assert (said.cause, said.side) == (Cause.BEND, -1) and said.radius == pytest.approx(20.0)
+    assert stated(()) is None
+
+
+@given(
+    st.floats(0.0, 40.0), st.floats(-6.0, 4.0), st.floats(-0.2, 0.2), st.floats(1.0, 60.0),
+    st.sampled_from(Cause), st.floats(0.0, 1.0), st.booleans(), st.sampled_from(Turn),
+    st.sampled_from(Intent),
+)
+def test_what_is_said_agrees_with_what_is_planned(
+    speed: float, acceleration: float, curvature: float, x: float, cause: Cause,
+    probability: float, seen: bool, turn: Turn, intent: Intent,
+) -> None:
+    thing = car(x) if seen else None
+    scene = decoded(path(speed, acceleration, curvature), *([thing] if thing else []))
+    told = explain(
+        scene, speed, Navigation(turn, 25.0, 10.0), command(intent, 6.0),
+        ReportedCause(cause, probability, thing, x),
+    )
+    said = cause_of(told)
+    planned = float(scene.candidates[0].speed[29])
+    assert said.planned_speed == pytest.approx(planned)
+    words = {"slow to": planned < speed, "speed up to": planned > speed}
+    for word, true in words.items():
+        assert word not in told.sentence or true
+    assert (", so " in told.sentence) <= (told.longitudinal in SLOWER)
+    if said.object_class is not None:
+        assert seen and said.distance == x

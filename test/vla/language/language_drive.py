@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Drive:
     distance_to_turn: float = 80.0
     speed_limit: float = 12.0
     safety: SafetyState | None = None
-    driver: dict[str, bool] = field(default_factory=dict)
+    driver: dict[str, Any] = field(default_factory=dict)
     now_ns: int = 1_000 * SECOND
     plan_acceleration: float | None = None
     planning: bool = True
@@ -80,7 +81,7 @@ class Drive:
         self.ids = 0
         self.sequence = 0
 
-    def say(self, text: str, **changes: int) -> int:
+    def say(self, text: str, **changes: Any) -> int:
         """Say something; its id. Steps until it has an answer."""
         self.ids += 1
         said = Instruction(self.now_ns, self.ids, text, "test", 0)

@@ -198,7 +198,7 @@ def test_expiry_and_lateness() -> None:
 
 def test_a_hundred_a_second_the_newest_wins_and_all_are_answered() -> None:
     drive = Drive()
-    ids = []
+    ids: list[int] = []
     for _ in range(20):
         said = [
             Instruction(drive.now_ns, len(ids) + k + 1, f"drive at {20 + k} km/h", "test", 0)
