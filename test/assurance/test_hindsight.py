@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from vla_driving import paths
 from vla_driving.assurance.hindsight import (
     CRITICAL_S,
-    Conflict,
     Moment,
     conflicts,
     harsh_braking,
@@ -119,4 +118,4 @@ def test_rectangles_touch_as_their_corners_and_points_do(
 
 def test_conflicts_say_when_and_how_near() -> None:
     first = conflicts(approach(4.0, 2.1, 1.0, False), CAR)[0]
-    assert first == Conflict(0.0, pytest.approx(0.6))
+    assert (first.time_s, first.contact_s) == (0.0, pytest.approx(0.6))

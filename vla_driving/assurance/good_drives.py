@@ -49,7 +49,7 @@ from vla_driving.contract.frames import CameraHealth, CameraReport, FrameStatus
 from vla_driving.contract.navigation import EngagementRequest, EngagementWish
 from vla_driving.contract.plan import ApprovedPlan, Plan, PlanSource
 from vla_driving.contract.rates import Rates
-from vla_driving.contract.scene import ObjectList
+from vla_driving.contract.scene import LaneLineKind, ObjectList
 from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.supervision import Engagement, Heartbeat, Level, SafetyState
 from vla_driving.contract.trajectory import PERIOD_S, Trajectory, integrate
@@ -83,7 +83,13 @@ _PLAN_EVERY = 5
 _ROUTE_EVERY = 25
 _CAMERA = "front"
 _CALM = Manner(strongest_braking=3.4, lateral_acceleration=1.4, curvature_rate=0.15)
-_CALMER = tuple(dataclasses.replace(_CALM, lateral_acceleration=a) for a in (1.4, 1.0, 0.6))
+_CALMER = tuple(
+    dataclasses.replace(_CALM, lateral_acceleration=pull, strongest_curvature=bend)
+    for pull, bend in ((1.4, 0.18), (1.0, 0.18), (0.6, 0.18), (0.6, 0.24))
+)
+_IN_SIGHT = slice(0, 30)
+"""Points within which a good driver's wheels stay on the road."""
+_EDGES = (LaneLineKind.ROAD_EDGE_LEFT, LaneLineKind.ROAD_EDGE_RIGHT)
 _WELL = ("arrived", "stuck", "time")
 """How a drive may end."""
 _AROUND_S = (1.0, 3.0)
@@ -171,10 +177,10 @@ class Doer:
         self._pending.append(signed(made))
 
     def _path(self, truth: Truth) -> Trajectory:
-        """The teacher's plan, in the first manner that keeps to the car's limits of ISO 11270.
+        """The teacher's plan, in the first manner that keeps to ISO 11270 and on the road.
 
         The teacher takes its speed for bends from the lane's curvature, and may need more than that
-        on its way back to the lane; a good driver then goes slower.
+        on its way back to the lane or into a tight bend; a good driver then goes slower.
         """
         for manner in _CALMER:
             controls = plan(truth.speed, reference(truth), truth.objects, self._vehicle, manner)
@@ -184,9 +190,25 @@ class Doer:
             if (
                 np.abs(lateral).max() <= self._vehicle.max_lateral_acceleration
                 and change <= self._vehicle.max_lateral_jerk * _HALF_SECOND * PERIOD_S
+                and self._stays_on_the_road(path, truth)
             ):
                 break
         return path
+
+    def _stays_on_the_road(self, path: Trajectory, truth: Truth) -> bool:
+        """Whether the front wheels do, which swing out farthest, by the true edges."""
+        front, half = self._vehicle.wheelbase, 0.5 * self._vehicle.width
+        x, y, heading = path.x[_IN_SIGHT], path.y[_IN_SIGHT], path.heading[_IN_SIGHT]
+        cos, sin = np.cos(heading), np.sin(heading)
+        for line in truth.lane_lines:
+            if line.kind not in _EDGES:
+                continue
+            side = half if line.kind == LaneLineKind.ROAD_EDGE_LEFT else -half
+            wheel_x, wheel_y = x + front * cos - side * sin, y + front * sin + side * cos
+            across = wheel_y - np.interp(wheel_x, line.x, line.y, left=np.nan, right=np.nan)
+            if np.nanmax(np.sign(side) * across, initial=-np.inf) > 0.0:
+                return False
+        return True
 
     def due(self, now_ns: Nanoseconds) -> tuple[Plan, ...]:
         """Plans that arrive now."""
