@@ -1,7 +1,7 @@
 # Each target sets up what it needs and skips what is done: scripts/bootstrap.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs train faults bench node-share safety fuzz mutation setup clean
+.PHONY: help demo test lint docs train faults score bench node-share safety fuzz mutation setup clean
 RUN := scripts/in_env.sh
 
 help: ## Say what there is
@@ -30,6 +30,10 @@ train: ## Train and export the shipped model anew
 faults: ## Inject every fault into the running stack for about 40 minutes; writes out/faults.json
 	@scripts/bootstrap.sh demo
 	@$(RUN) vla-driving faults
+
+score: ## Drive routes and instructions in closed loop for about an hour; writes out/score/
+	@scripts/bootstrap.sh demo
+	@$(RUN) vla-driving score --policy stack,idm,expert,baseline,stack_fp32
 
 bench: ## Measure speed on this machine for about 15 minutes; writes out/bench.json
 	@scripts/bootstrap.sh demo

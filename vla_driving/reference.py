@@ -18,6 +18,7 @@ from vla_driving.contract.topics import TOPICS
 from vla_driving.nodes.parameters import Leaf, StackSettings, leaves
 from vla_driving.replay.faults.reference import faults_page
 from vla_driving.safety.reference import safety_page, shipped_limits
+from vla_driving.score.reference import score_page
 
 NODES = tuple(node for p in (*reversed(PROCESSES), SLOW_MODEL) for node in p.nodes)
 """In the order of the data's flow."""
@@ -102,6 +103,7 @@ def pages(root: Path) -> dict[Path, str]:
         root / "docs/faults.md": faults_page(),
         root / "docs/safety.md": safety_page(shipped_limits(root)),
         root / "docs/safety_case.md": case_page(root),
+        root / "docs/score.md": score_page(),
     }
 
 

@@ -27,11 +27,11 @@ FRONT = vehicle().wheelbase + vehicle().front_overhang
 def test_navsims_rule(
     speed: float, item: Any, off_centre: float, contact: Contact, at_fault: bool
 ) -> None:
-    truth = replace(TRUTH, speed=speed, lane_offset=off_centre)
-    found = judged(truth, item, vehicle())
+    truth = replace(TRUTH, lane_offset=off_centre)
+    found = judged(truth, item, vehicle(), speed)
     assert (found.contact, found.at_fault) == (contact, at_fault)
 
 
 def test_a_side_beyond_the_road_is_no_side_within_a_lane() -> None:
-    truth = replace(TRUTH, speed=8.0, off_road=True)
-    assert judged(truth, thing(1.0, 1.8, 9.0), vehicle()).at_fault
+    truth = replace(TRUTH, off_road=True)
+    assert judged(truth, thing(1.0, 1.8, 9.0), vehicle(), 8.0).at_fault

@@ -44,14 +44,16 @@ class Collision:
     speed: float
 
 
-def judged(truth: Truth, item: SceneObject, vehicle: VehicleParameters) -> Collision:
-    """The contact with `item`, seen from base_link just as it began."""
-    contact = _contact(truth.speed, item, vehicle)
+def judged(
+    truth: Truth, item: SceneObject, vehicle: VehicleParameters, speed: float
+) -> Collision:
+    """The contact with `item`, seen from base_link just as it began; `speed` m/s until then."""
+    contact = _contact(speed, item, vehicle)
     at_fault = contact in (Contact.STANDING_OBJECT, Contact.FRONT)
     if contact is Contact.SIDE:
         at_fault = not within_lane(truth, vehicle)
     return Collision(
-        truth.time_s, item.classification.name.lower(), contact, at_fault, truth.speed
+        truth.time_s, item.classification.name.lower(), contact, at_fault, speed
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vla_driving.contract.settings import SettingsError
-from vla_driving.score import actor_time, routes
+from vla_driving.score import actor_time, compliance, reasons, routes
 from vla_driving.score.drive import Task
 from vla_driving.score.drivers import POLICIES, Models
 from vla_driving.score.figures import by_map, figures
@@ -18,9 +18,12 @@ from vla_driving.score.keep import Kept
 from vla_driving.score.loop import LATENCY_S
 from vla_driving.score.page import page
 from vla_driving.score.work import Say, drive_all
+from vla_driving.vla.language.wordings import wordings
 
 PUBLIC = ("stack", "idm", "expert", "baseline", "stack_fp32", "teacher")
 CONTROLS = ("blacked_out", "frozen")
+INSTRUCTIONS_FROM = 900
+"""Seeds behind the first of the routes."""
 FILMED_CONTROLS = 2
 """Films of each control: all fail, and alike."""
 SCORE, PAGE = "score.json", "index.html"
@@ -67,7 +70,8 @@ def score(order: Order, out: Path, say: Say) -> int:
     """
     order = _without_missing(order, say)
     kept = Kept(out, order.models, frozenset(n for n, p in POLICIES.items() if p.sees))
-    tasks = plan(order)
+    tries = attempts(order)
+    tasks = [*plan(order), *compliance.tasks(tries)]
     say(f"{len(tasks)} drives, {order.workers} at a time, sources {kept.sources}; results in {out}")
     found: dict[str, dict[str, Any]] = {}
     try:
@@ -77,6 +81,9 @@ def score(order: Order, out: Path, say: Say) -> int:
         found = {t.name: row for t in tasks if (row := kept.read(t)) is not None}
     content = result(order, tasks, found)
     content["sources"] = kept.sources
+    if tries:
+        content["instructions"] = told = compliance.judged(tries, found)
+        content["controls"]["shuffled"] = told.pop("shuffled")
     if "stack" in order.policies:
         content |= actor_time.measure(order.models.stack, say)
     out.mkdir(parents=True, exist_ok=True)
@@ -97,6 +104,14 @@ def _without_missing(order: Order, say: Say) -> Order:
         rest = tuple(p for p in order.policies if p != "baseline")
         return Order(**{**vars(order), "policies": rest})
     return order
+
+
+def attempts(order: Order) -> list[compliance.Attempt]:
+    """What is said to the stack: on seeds behind those of the routes."""
+    if "stack" not in order.policies:
+        return []
+    first = (order.seeds or (routes.FIRST_SEED, 0))[0] + INSTRUCTIONS_FROM
+    return compliance.attempts(wordings, order.wordings, first)
 
 
 def plan(order: Order) -> list[Task]:
@@ -131,6 +146,8 @@ def result(
         name: {**figures([row for _, row in rows[name]], teacher), "title": POLICIES[name].title}
         for name in CONTROLS if rows[name]
     }
+    if rows["stack"]:
+        content["reasoning"] = reasons.figures([row for _, row in rows["stack"]])
     if "stack_fp32" in order.policies:
         content["success_fp32"] = content["policies"].pop("stack_fp32")["success"]
     content["failures"] = [
@@ -157,12 +174,23 @@ def summary(content: Mapping[str, Any]) -> list[str]:
     """A table for the terminal."""
     lines = [f"{'policy':12} routes  success        95 % interval   done  at fault  off road"
              "  comfort  interventions/100 km"]
-    for name, f in {**content["policies"], **content["controls"]}.items():
+    driven = {**content["policies"], **content["controls"]}
+    for name, f in driven.items():
+        if "routes" not in f:
+            continue
         low, high = f["success_ci95"]
         lines.append(
             f"{name:12} {f['routes']:6d}  {_percent(f['success'])}  {_percent(low)} to"
             f" {_percent(high)}  {_percent(f['route_completion'])}  {f['at_fault_collisions']:8d}"
             f"  {f['off_road']:8d}  {_percent(f['comfort'])}  {f['interventions_per_100km']}"
+        )
+    told = content.get("instructions", {})
+    for name, tried in told.get("tried", {}).items():
+        lines.append(f"{name.replace('_', ' '):20} {_percent(told[name])} of {tried}")
+    if reasoning := content.get("reasoning"):
+        lines.append(
+            f"reasons: {reasoning['reasons']}, true {_percent(reasoning['true'])},"
+            f" consistent {_percent(reasoning['consistent'])}"
         )
     return lines
 

@@ -13,9 +13,10 @@ from vla_driving.score.drivers import POLICIES, Driver, Models
 from vla_driving.score.film import Film
 from vla_driving.score.interventions import Watch
 from vla_driving.score.loop import Loop
+from vla_driving.score.reasons import Examiner, Reason, judge_motion
 from vla_driving.score.rig import Rig
 from vla_driving.score.track import Track
-from vla_driving.simulation.metadrive import DECISION_STEPS
+from vla_driving.simulation.metadrive import DECISION_STEPS, SimulatorError
 from vla_driving.simulation.scenario import Scenario
 from vla_driving.simulation.truth import Truth
 from vla_driving.simulation.world import World
@@ -25,6 +26,7 @@ ALLOWED_S, ALLOWED_SHARE = 30.0, 1.0 / 3.0
 STUCK_S = 30.0
 STANDING = 0.1
 """m/s; a car that does not even move this fast for STUCK_S has timed out."""
+SEEDS_TRIED = 20
 LOST_M = 4.0
 """m from the centre of any lane of the route: the car has left it."""
 
@@ -37,7 +39,8 @@ class Task:
     """One drive to be done. `words`: what is said to the car and when, s and text.
 
     `for_s`: how long it lasts at most, and standing still is no failure then; 0 for a route.
-    `film`: whether a failure is filmed.
+    `film`: whether a failure is filmed. `turn`: the scene is of the first seed from the scenario's
+    on whose next junction has this way, which the route does not take.
     """
 
     policy: str
@@ -47,11 +50,22 @@ class Task:
     for_s: float = 0.0
     case: str = ""
     film: bool = False
+    turn: str = ""
 
     @property
     def name(self) -> str:
         """Of the drive's files, with its folder."""
         return f"{self.policy}/{self.scenario.name}" + (f"_{self.case}" if self.case else "")
+
+
+@dataclass(frozen=True)
+class Saying:
+    """An answer of the car's, with the name of its status."""
+
+    time_s: float
+    instruction: int
+    status: str
+    text: str
 
 
 @dataclass
@@ -74,6 +88,8 @@ class Drive:
     comfortable: int = 0
     broken: dict[str, int] = field(default_factory=dict)
     watch: Watch = field(default_factory=Watch)
+    answers: list[Saying] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
     track: Track = field(default_factory=Track)
     seconds: float = 0.0
 
@@ -86,12 +102,28 @@ def drive(task: Task, rig: Rig, models: Models, film: Film | None = None) -> Dri
     """Do it; a film sees what the camera sees. Raises SimulatorError, ModelError."""
     began = time.monotonic()
     policy = POLICIES[task.policy]
-    with rig.open(task.scenario, policy.sees or film is not None) as world:
+    scenario = fitting(task, rig) if task.turn else task.scenario
+    with rig.open(scenario, policy.sees or film is not None) as world:
         driver = policy.make(rig, world, models)
         run = _Run(task, world, driver, film)
         run.to_the_end()
     run.result.seconds = round(time.monotonic() - began, 2)
     return run.result
+
+
+def fitting(task: Task, rig: Rig) -> Scenario:
+    """The scenario with the first seed that has the task's turn. Raises SimulatorError."""
+    for seed in range(task.scenario.seed, task.scenario.seed + SEEDS_TRIED):
+        scenario = task.scenario.replace(seed=seed)
+        with rig.open(scenario, sees=False) as world:
+            junction = world.progress.route.crossroads[0]
+            exits = {turn.name for turn in junction.exits}
+            if task.turn in exits and junction.taken.name != task.turn:
+                return scenario
+    raise SimulatorError(
+        f"{task.name}: no junction with a way {task.turn} in {SEEDS_TRIED} seeds from "
+        f"{task.scenario.seed} on"
+    )
 
 
 class _Run:
@@ -108,6 +140,7 @@ class _Run:
         self._off = False
         self._moved_s = 0.0
         self._words = list(task.words)
+        self._examiner = Examiner()
 
     def to_the_end(self) -> None:
         """Drive, then judge."""
@@ -116,9 +149,10 @@ class _Run:
         tick = 0
         while world.time_s < self._longest_s - 1e-6:
             self._speak()
+            speed = world.ego.motion.speed
             self._driver.step()
             tick += 1
-            self._see_contacts()
+            self._see_contacts(speed)
             if tick % DECISION_STEPS:
                 continue
             truth = world.truth()
@@ -136,7 +170,7 @@ class _Run:
             if isinstance(self._driver, Loop):
                 self._driver.say(text)
 
-    def _see_contacts(self) -> None:
+    def _see_contacts(self, speed: float) -> None:
         world = self._world
         touching = world.touching
         new = touching - self._touched
@@ -147,7 +181,7 @@ class _Run:
         for body in world.bodies():
             if body.key in new:
                 item = body.seen_from(world.ego.motion)
-                self.result.collisions.append(judged(truth, item, world.vehicle))
+                self.result.collisions.append(judged(truth, item, world.vehicle, speed))
 
     def _sample(self, truth: Truth) -> None:
         result = self.result
@@ -156,10 +190,20 @@ class _Run:
         self._off = truth.off_road
         if truth.speed > STANDING:
             self._moved_s = truth.time_s
-        if isinstance(self._driver, Loop) and self._driver.seen.safety is not None:
-            result.watch.see(self._driver.seen.safety, truth.time_s)
+        if isinstance(self._driver, Loop):
+            self._hear(self._driver, truth)
         if self._film is not None:
             self._film.take(self._world, self._driver)
+
+    def _hear(self, loop: Loop, truth: Truth) -> None:
+        seen, result = loop.seen, self.result
+        if seen.safety is not None:
+            result.watch.see(seen.safety, truth.time_s)
+        self._examiner.hear(self._world, truth, seen.plan, seen.safety)
+        result.answers += [
+            Saying(truth.time_s, a.instruction_id, a.status.name, a.text)
+            for a in loop.take_answers()
+        ]
 
     def _ended(self, truth: Truth) -> str:
         if any(c.at_fault for c in self.result.collisions):
@@ -180,6 +224,8 @@ class _Run:
         result.spans, result.comfortable, result.broken = (
             found.spans, found.comfortable, found.broken
         )
+        result.reasons = self._examiner.reasons
+        judge_motion(result.reasons, track)
         result.success = result.ended == ARRIVED and not result.off_road
         result.blame = "" if result.success else self._blame()
 

@@ -19,6 +19,7 @@ from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
 from vla_driving.contract.events import DriveEvent
 from vla_driving.contract.frames import CameraHealth, FrameSet, Image
+from vla_driving.contract.language import Answer, Command
 from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.navigation import (
     EngagementRequest,
@@ -38,6 +39,7 @@ from vla_driving.score.rig import Rig
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S
 from vla_driving.simulation.world import World
 from vla_driving.vla.actor import Actor, ActorInputs
+from vla_driving.vla.language.reasoner import ReasonerInputs
 from vla_driving.vla.manifest import Model
 from vla_driving.vla.runtimes.choose import Chosen
 
@@ -77,6 +79,7 @@ class Loop:
     def __init__(
         self, rig: Rig, world: World, model: Model, chosen: Chosen, eye: Eye | None = None
     ) -> None:
+        """`eye` changes what the model sees, behind all health checks."""
         settings, virtual = rig.settings, model.manifest.inputs.cameras
         rates = settings.rates
         self.world = world
@@ -90,6 +93,7 @@ class Loop:
             {self._camera: rates.camera},
         )
         self._actor = Actor(model, chosen, settings.inference, lambda: 0)
+        self._reasoner = rig.reasoner()
         self._monitor = SafetyMonitor(settings.monitor, rig.vehicle, rates, (self._camera,))
         self._bridge = ControllerBridge(settings.bridge, rig.vehicle, rates)
         self._picture_every = _ticks(rates.camera)
@@ -104,6 +108,8 @@ class Loop:
         self._asked_ns: Nanoseconds = 0
         self._instructions = 0
         self._said: list[Instruction] = []
+        self._answers: list[Answer] = []
+        self._command: Command | None = None
 
     def say(self, text: str) -> None:
         """Give the car an instruction; it is heard with the next picture."""
@@ -176,8 +182,9 @@ class Loop:
         if frames is None:
             return ()
         states, self._states = tuple(self._states), []
+        self._listen(states, now_ns)
         answer = self._actor.step(
-            ActorInputs(self._altered(frames), states, self._route), now_ns
+            ActorInputs(self._altered(frames), states, self._route, command=self._command), now_ns
         )
         self.events += answer.events
         self.seen.plan = answer.plan
@@ -185,6 +192,22 @@ class Loop:
             self._due.append(answer.plan)
         health = CameraHealth(frames.stamp_ns, frames.sequence, frames.model, ingested.health)
         return (signed(health),)
+
+    def _listen(self, states: tuple[VehicleState, ...], now_ns: Nanoseconds) -> None:
+        """The reasoner's step, on what was said and on the plan before; navigation obeys too."""
+        said, self._said = tuple(self._said), []
+        out = self._reasoner.step(
+            ReasonerInputs(said, self.seen.plan, states, self.seen.safety, self._route), now_ns
+        )
+        self._answers += out.answers
+        if out.command is not None:
+            self._command = out.command
+            self.world.obey(out.command)
+
+    def take_answers(self) -> list[Answer]:
+        """What the car said since this was last asked."""
+        answers, self._answers = self._answers, []
+        return answers
 
     def _altered(self, frames: FrameSet) -> FrameSet:
         if self._eye is None:

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from vla_driving.replay.report_style import STYLE
+from vla_driving.score.definitions import DEFINITIONS, rules
 from vla_driving.score.targets import judged
 
 Content = Mapping[str, Any]
@@ -44,9 +45,9 @@ def page(content: Content) -> str:
         _targets(content),
         _section("Policies", _table(content["policies"])),
         _section("Success by map", _maps(content["policies"])),
-        _section("Controls that must fail", _table(content["controls"])
-                 if content["controls"] else '<p class="empty">Not driven.</p>'),
-        _checks(content), _films(content["failures"]), _words(content),
+        _section("Controls that must fail", _controls(content)),
+        _instructions(content), _reasoning(content), _checks(content),
+        _films(content["failures"]), _words(content),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -143,44 +144,90 @@ def _films(failures: Sequence[Content]) -> str:
     )
 
 
-def _words(content: Content) -> str:
-    settings = content["settings"]
-    left_out = settings["left_out"]
-    lines = [
-        "Success: the end of the route is reached without an at-fault collision, without leaving "
-        "the road and in time (30 s and what the route takes at a third of the speed limit; 30 s "
-        "of standing still are too long as well).",
-        "At fault, by NAVSIM's rule: ran into something that stands, the own front bumper met a "
-        "road user, or a side did while the car was not within one lane. Not at fault: hit while "
-        "standing, or from behind.",
-        "Comfort: share of 4 s spans within all bounds of NAVSIM (longitudinal acceleration -4.05 "
-        "to 2.40 m/s², lateral 4.89 m/s², jerk 8.37 m/s³, longitudinal jerk 4.13 m/s³, yaw rate "
-        "0.95 rad/s, yaw acceleration 1.93 rad/s²).",
-        "Progress: way made by the time at which the privileged teacher arrived, over the "
-        "teacher's.",
-        "Intervention: the safety monitor's level rises, or it hands over. Disengagement: it hands "
-        "over or stops the car; the driver engages again as soon as that is possible and does "
-        "nothing else.",
-        f"Model latency is modelled as constant: a plan reaches the monitor "
-        f"{1000 * settings['latency_s']:.0f} ms after the exposure of its picture.",
-        "The controls change the picture behind all health checks, so that the model drives by it.",
-    ]
-    if left_out:
-        lines.append(
-            f"Seeds left out, since they were looked at before: {_spans(left_out)}."
+def _instructions(content: Content) -> str:
+    told = content.get("instructions")
+    if told is None:
+        return _section("Instructions", '<p class="empty">None were given.</p>')
+    whole = "".join(
+        f"<tr><td>{escape(name.replace('_', ' '))}</td>"
+        f'<td class="n">{_share(told[name])}{_interval(told["ci95"][name])}</td>'
+        f'<td class="n">{told["tried"][name]}</td></tr>'
+        for name in told["tried"]
+    )
+    meaning = dict(rules())
+    intents = "".join(
+        f"<tr><td><b>{escape(name.replace('_', ' '))}</b>"
+        f"<span class='ci'>{escape(meaning[name.replace('_', ' ')])}</span></td>"
+        + "".join(_tried(splits[split]) for split in ("trained", "held_out", "shuffled")) + "</tr>"
+        for name, splits in told["by_intent"].items()
+    )
+    missed = "".join(
+        f"<tr><td>{escape(r['intent'].replace('_', ' '))}</td><td>{escape(r['split'])}</td>"
+        f"<td>{escape(r['text'])}</td><td>{escape(r['answer'])}</td></tr>"
+        for r in told["rows"] if not r["followed"] and r["split"] != "shuffled"
+    )
+    listed = _wide(
+        f"<tr><th>intent</th><th>wordings</th><th>text</th><th>answer</th></tr>{missed}"
+    ) if missed else '<p class="empty">None.</p>'
+    return _section(
+        "Instructions",
+        _wide("<tr><th>what</th><th class='n'>share</th><th class='n'>tried</th></tr>" + whole)
+        + "<h2>By intent</h2>"
+        + _wide("<tr><th>intent</th><th class='n'>trained</th><th class='n'>held out</th>"
+                "<th class='n'>shuffled</th></tr>" + intents)
+        + f"<details><summary>Texts that did not do what they ought to</summary>{listed}</details>",
+    )
+
+
+def _tried(group: Content) -> str:
+    if not group["tried"]:
+        return '<td class="n">–</td>'
+    return f'<td class="n">{round(group["share"] * group["tried"])} of {group["tried"]}</td>'
+
+
+def _reasoning(content: Content) -> str:
+    found = content.get("reasoning")
+    if found is None:
+        return _section("Reasons", '<p class="empty">The stack was not driven.</p>')
+    rows = "".join(
+        f"<tr><td>{escape(cause.replace('_', ' '))}</td><td class='n'>{f['reasons']}</td>"
+        f"<td class='n'>{_share(f['true'])}</td><td class='n'>{_share(f['consistent'])}</td></tr>"
+        for cause, f in found["by_cause"].items()
+    )
+    rows += (
+        f"<tr><td><b>all</b></td><td class='n'>{found['reasons']}</td>"
+        f"<td class='n'><b>{_share(found['true'])}</b>{_interval(found['true_ci95'])}</td>"
+        f"<td class='n'><b>{_share(found['consistent'])}</b>{_interval(found['consistent_ci95'])}"
+        "</td></tr>"
+    )
+    return _section(
+        "Reasons",
+        _wide("<tr><th>cause</th><th class='n'>reasons</th><th class='n'>true</th>"
+              f"<th class='n'>consistent</th></tr>{rows}"),
+    )
+
+
+def _controls(content: Content) -> str:
+    driven = {n: f for n, f in content["controls"].items() if "routes" in f}
+    parts = [_table(driven)] if driven else []
+    if shuffled := content["controls"].get("shuffled"):
+        parts.append(
+            f"<p>Instructions shuffled: {_share(shuffled['success'])} of {shuffled['tried']} were "
+            f"followed by chance {_interval(shuffled['success_ci95'])}</p>"
         )
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return "".join(parts) or '<p class="empty">None were driven.</p>'
+
+
+def _words(content: Content) -> str:
+    lines = [f"<b>{escape(name)}</b>: {escape(words)}." for name, words in DEFINITIONS]
+    if left_out := content["settings"]["left_out"]:
+        lines.append(f"Seeds left out, since they were looked at before: {_spans(left_out)}.")
+    items = "".join(f"<li>{line}</li>" for line in lines)
     return _section("What the figures mean", f'<ul class="plain">{items}</ul>')
 
 
 def _spans(numbers: Sequence[int]) -> str:
-    spans: list[list[int]] = []
-    for n in sorted(numbers):
-        if spans and n == spans[-1][1] + 1:
-            spans[-1][1] = n
-        else:
-            spans.append([n, n])
-    return ", ".join(f"{a} to {b}" if a != b else str(a) for a, b in spans)
+    return f"{len(numbers)} of {min(numbers)} to {max(numbers)}"
 
 
 def _wide(rows: str) -> str:

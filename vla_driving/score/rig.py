@@ -25,6 +25,11 @@ from vla_driving.simulation.actuators import ActuatorMap, load_actuators
 from vla_driving.simulation.renderer import Renderer
 from vla_driving.simulation.scenario import Scenario
 from vla_driving.simulation.world import World
+from vla_driving.vla.language.encoder import SentenceEncoder
+from vla_driving.vla.language.head import load_head
+from vla_driving.vla.language.reasoner import Reasoner
+from vla_driving.vla.language.settings import ReasonerSettings
+from vla_driving.vla.language.understanding import Listener
 from vla_driving.vla.manifest import Model, load_model
 from vla_driving.vla.runtimes.choose import Chosen, open_runtime
 from vla_driving.vla.settings import VlaInferenceSettings
@@ -42,6 +47,7 @@ class StackSettings:
     inference: VlaInferenceSettings
     monitor: SafetyMonitorSettings
     bridge: ControllerBridgeSettings
+    reasoner: ReasonerSettings
     rates: Rates
 
 
@@ -63,6 +69,7 @@ def shipped_settings() -> StackSettings:
         node_settings(VlaInferenceSettings, "vla_inference"),
         node_settings(SafetyMonitorSettings, "safety_monitor"),
         node_settings(ControllerBridgeSettings, "controller_bridge"),
+        node_settings(ReasonerSettings, "reasoner"),
         node_settings(Rates, "/**", "rates"),
     )
 
@@ -87,6 +94,14 @@ class Rig:
         """The world of a scenario; without sight nothing is drawn. Raises SimulatorError."""
         renderer = self._renderer if sees else None
         return World(scenario, self.vehicle, self._actuators, renderer)
+
+    def reasoner(self) -> Reasoner:
+        """One that has heard nothing yet."""
+        return Reasoner(self.settings.reasoner, self._listener, self.vehicle)
+
+    @cached_property
+    def _listener(self) -> Listener:
+        return Listener(SentenceEncoder.load(), load_head())
 
     def model(self, folder: Path, precision: str = "") -> tuple[Model, Chosen]:
         """A model and what runs it, by default in config/stack.yaml's precision.
