@@ -95,7 +95,9 @@ class Drive:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return dataclasses.asdict(self)
+        row = dataclasses.asdict(self)
+        row["watch"] = {k: v for k, v in row["watch"].items() if not k.startswith("_")}
+        return row
 
 
 def drive(task: Task, rig: Rig, models: Models, film: Film | None = None) -> Drive:
