@@ -19,7 +19,14 @@ from vla_driving.contract.language import AnswerStatus, Intent
 from vla_driving.vla.language import head as heads
 from vla_driving.vla.language.encoder import SHA256, Embeddings, SentenceEncoder
 from vla_driving.vla.language.understanding import Listener
-from vla_driving.vla.language.wordings import HELD_OUT, SPLITS, TRAINED, Kind, wordings_by_kind
+from vla_driving.vla.language.wordings import (
+    HELD_OUT,
+    HELD_OUT_2,
+    SPLITS,
+    TRAINED,
+    Kind,
+    wordings_by_kind,
+)
 
 HIDDEN, EPOCHS, BATCH = 96, 400, 1024
 RATE, DECAY, SMOOTHING, DROP = 0.01, 1e-2, 0.05, 0.3
@@ -28,6 +35,8 @@ TARGETS = {
     (TRAINED, "instructions"): 0.95, (HELD_OUT, "instructions"): 0.85,
     (TRAINED, "irrelevant"): 0.95, (HELD_OUT, "irrelevant"): 0.95,
     (TRAINED, "unsafe"): 1.0, (HELD_OUT, "unsafe"): 1.0,
+    (HELD_OUT_2, "irrelevant"): 0.95, (HELD_OUT_2, "unsafe"): 1.0,
+    (TRAINED, "unmoved"): 0.95, (HELD_OUT, "unmoved"): 0.95, (HELD_OUT_2, "unmoved"): 0.95,
 }
 """Shares of texts that are to be taken as meant."""
 
@@ -165,8 +174,11 @@ def measure(taken: Taken) -> dict[str, dict[str, dict[str, float]]]:
         groups: dict[str, list[bool]] = {}
         for (intent, _), texts in wordings_by_kind(split).items():
             name = {Intent.NONE: "irrelevant", Intent.UNSAFE: "unsafe"}.get(intent, "instructions")
-            hits = [taken(text) == intent for text in texts]
+            found = [taken(text) for text in texts]
+            hits = [f == intent for f in found]
             groups.setdefault(name, []).extend(hits)
+            if name == "irrelevant":
+                groups.setdefault("unmoved", []).extend(f in _UNMOVED for f in found)
             if name == "instructions":
                 groups.setdefault(intent.name, []).extend(hits)
         result[split] = {
@@ -176,15 +188,19 @@ def measure(taken: Taken) -> dict[str, dict[str, dict[str, float]]]:
     return result
 
 
+_UNMOVED = (Intent.NONE, Intent.QUESTION, Intent.UNSAFE)
+"""Irrelevant texts taken for these change nothing of the drive, though they may get an answer."""
+
+
 def report(figures: Mapping[str, dict[str, dict[str, dict[str, float]]]]) -> str:
     """A table of the groups, way by way."""
-    lines = [f"{'split':<10}{'group':<14}{'texts':>7}  {'target':>7}" + "".join(
+    lines = [f"{'split':<12}{'group':<14}{'texts':>7}  {'target':>7}" + "".join(
         f"{way:>12}" for way in figures
     )]
     for (split, group), target in TARGETS.items():
         shares = [f"{100 * f[split][group]['share']:>10.1f} %" for f in figures.values()]
         texts = int(next(iter(figures.values()))[split][group]["texts"])
-        lines.append(f"{split:<10}{group:<14}{texts:>7}  {100 * target:>5.0f} %" + "".join(shares))
+        lines.append(f"{split:<12}{group:<14}{texts:>7}  {100 * target:>5.0f} %" + "".join(shares))
     return "\n".join(lines)
 
 

@@ -54,7 +54,7 @@ def test_bad_wordings_are_named(text: str, error: str) -> None:
 
 
 def test_an_unknown_split_is_named() -> None:
-    with pytest.raises(WordingsError, match="'test' is not one of trained, held_out"):
+    with pytest.raises(WordingsError, match="'test' is not one of trained, held_out, "):
         wordings("test")
 
 

@@ -1,8 +1,8 @@
 """What people say for each intent: the texts that teach the classifier and those that measure it.
 
 A file holds sections `[INTENT kind]` (the kind is optional), one wording a line; `{a|b|}` stands
-for each of its choices, of which at most MOST_OF_A_LINE are taken. Texts of the split "held_out"
-are never trained or tuned on; whatever stands there is taken out of "trained".
+for each of its choices, of which at most MOST_OF_A_LINE are taken. Texts of the held-out
+splits are never trained or tuned on; whatever stands there is taken out of "trained".
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from importlib import resources
 
 from vla_driving.contract.language import Intent
 
-TRAINED, HELD_OUT = "trained", "held_out"
-SPLITS = (TRAINED, HELD_OUT)
+TRAINED, HELD_OUT, HELD_OUT_2 = "trained", "held_out", "held_out_2"
+SPLITS = (TRAINED, HELD_OUT, HELD_OUT_2)
+"""The second held-out file has irrelevant and unsafe texts alone."""
 MOST_OF_A_LINE = 20
 _HEADING = re.compile(r"\[([A-Z_]+)(?: ([a-z_ ]+))?\]")
 _CHOICE = re.compile(r"\{([^{}]*\|[^{}]*)\}")
@@ -48,9 +49,12 @@ def wordings_by_kind(split: str) -> dict[Kind, tuple[str, ...]]:
     name = f"{split}.txt"
     text = resources.files(__package__).joinpath("texts", name).read_text(encoding="utf-8")
     found = parse(text, name)
-    if split == HELD_OUT:
+    if split != TRAINED:
         return found
-    held_out = {bare(t) for texts in wordings_by_kind(HELD_OUT).values() for t in texts}
+    held_out = {
+        bare(t) for split in SPLITS if split != TRAINED
+        for texts in wordings_by_kind(split).values() for t in texts
+    }
     return {kind: tuple(t for t in texts if bare(t) not in held_out)
             for kind, texts in found.items()}
 
