@@ -6,11 +6,13 @@ difference before you commit it. The test holds the monitor against these files 
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -137,17 +139,22 @@ def run(world: World, duration_s: float, **driver: bool) -> Iterator[None]:
     world.driver = {}
 
 
-def engage(world: World) -> Iterator[None]:
-    """Let the inputs come in, press the button, drive on a little."""
-    yield from run(world, 0.5)
-    yield from run(world, 0.04, engage_button=True)
-    yield from run(world, 0.3)
+@cache
+def _engaged(how: tuple[tuple[str, Any], ...]) -> World:
+    """Driving: the inputs have come in, the button was pressed."""
+    world = World(**dict(how))
+    world.run(0.5).run(0.04, engage_button=True).run(0.3)
+    return world
+
+
+def a_drive_that_begins(world: World) -> Iterator[None]:
+    """The button before the checks pass, and once they do."""
+    yield from run(world, 0.1, engage_button=True)
+    yield from run(world, 0.6)
 
 
 def a_driver_who_takes_over(world: World) -> Iterator[None]:
     """Steers, accelerates, brakes, cancels, and asks by the cockpit."""
-    yield from run(world, 0.1, engage_button=True)
-    yield from engage(world)
     yield from run(world, 0.2, steering_override=True)
     yield from run(world, 0.7)
     yield from run(world, 0.2, accelerator_override=True)
@@ -170,9 +177,8 @@ def a_driver_who_takes_over(world: World) -> Iterator[None]:
 
 def plans_that_are_lost(world: World) -> Iterator[None]:
     """A stop in the lane, hold, and on again."""
-    yield from engage(world)
     world.on_plan = lambda plan, world: None
-    yield from run(world, 4.0)
+    yield from run(world, 3.2)
     world.on_plan = lambda plan, world: plan
     yield from run(world, 0.3)
     yield from run(world, 0.04, engage_button=True)
@@ -182,14 +188,12 @@ def plans_that_are_lost(world: World) -> Iterator[None]:
 
 def a_state_that_is_lost_while_stopping(world: World) -> Iterator[None]:
     """The stop goes on blind and ends by time."""
-    yield from engage(world)
     world.on_state = lambda state, world: None
-    yield from run(world, 6.0)
+    yield from run(world, 3.8)
 
 
 def something_that_appears_late(world: World) -> Iterator[None]:
     """Full braking, then hold."""
-    yield from engage(world)
     x = world.x + 14.0
     world.objects = lambda world: (world.ahead(x, world.y),)
     yield from run(world, 3.0)
@@ -197,7 +201,6 @@ def something_that_appears_late(world: World) -> Iterator[None]:
 
 def something_that_comes_into_a_planned_stop(world: World) -> Iterator[None]:
     """A stop in the lane gets harder."""
-    yield from engage(world)
     world.on_plan = lambda plan, world: None
     yield from run(world, 1.0)
     x = world.x + 11.0
@@ -205,9 +208,24 @@ def something_that_comes_into_a_planned_stop(world: World) -> Iterator[None]:
     yield from run(world, 1.5)
 
 
+def something_in_the_way_at_rest(world: World) -> Iterator[None]:
+    """The car stands and waits until the way is free; once it moves, the same is a stop."""
+    world.on_plan = lambda plan, world: signed_plan(
+        plan, candidates=(constant(world.speed, 1.5),), objects=world.objects(world)
+    )
+    world.objects = lambda world: (car(8.0),)
+    yield from run(world, 0.9)
+    world.objects = lambda world: ()
+    yield from run(world, 0.3)
+    world.speed = 0.0
+    world.objects = lambda world: (car(8.0),)
+    yield from run(world, 0.7)
+    world.camera = FrameStatus.COVERED
+    yield from run(world, 0.3)
+
+
 def slow_traffic(world: World) -> Iterator[None]:
     """One ahead that is too near: caps, and then none."""
-    yield from engage(world)
 
     def ahead(gap: float) -> Callable[[World], tuple[SceneObject, ...]]:
         return lambda world: (car(gap, 0.0, world.speed),)
@@ -224,7 +242,6 @@ def slow_traffic(world: World) -> Iterator[None]:
 
 def what_only_one_sees(world: World) -> Iterator[None]:
     """The sensor alone, then the model alone: a slow crawl."""
-    yield from engage(world)
     world.objects = lambda world: (car(18.0, 0.0, 7.0),)
     yield from run(world, 1.2)
     world.objects = lambda world: ()
@@ -234,7 +251,6 @@ def what_only_one_sees(world: World) -> Iterator[None]:
 
 def plans_that_are_refused(world: World) -> Iterator[None]:
     """Each for its own reason, and each healed by the next."""
-    yield from engage(world)
     edge = LaneLine(
         LaneLineKind.ROAD_EDGE_LEFT, 0.9, np.linspace(0.0, 80.0, 40, dtype=np.float32),
         np.full(40, 0.2, np.float32),
@@ -273,7 +289,6 @@ def plans_that_are_refused(world: World) -> Iterator[None]:
 
 def a_clock_that_jumps(world: World) -> Iterator[None]:
     """Ahead, and back while stopping."""
-    yield from engage(world)
     world.now_ns += nanoseconds(0.4)
     yield from run(world, 0.6)
     world.now_ns -= nanoseconds(0.5)
@@ -282,7 +297,6 @@ def a_clock_that_jumps(world: World) -> Iterator[None]:
 
 def a_vehicle_that_is_wrong(world: World) -> Iterator[None]:
     """Each fault for a moment, then a stop for its gear, then none."""
-    yield from engage(world)
     changes: tuple[dict[str, Any], ...] = (
         {"wheel_speed": 11.0}, {"speed": float("nan")}, {"stamp_ns": 0}, {"sequence": 1},
         {"faults": ("brake_pressure", "steering")}, {"gear": 17}, {"gear": Gear.REVERSE},
@@ -298,7 +312,6 @@ def a_vehicle_that_is_wrong(world: World) -> Iterator[None]:
 
 def inputs_that_are_wrong(world: World) -> Iterator[None]:
     """Malformed ones of each topic, a second publisher, a route, signs of life that end."""
-    yield from engage(world)
 
     def wrong(inputs: MonitorInputs, world: World) -> MonitorInputs:
         return replace(
@@ -318,7 +331,8 @@ def inputs_that_are_wrong(world: World) -> Iterator[None]:
     ))
     world.on_inputs = lambda inputs, world: replace(inputs, routes=(route,))
     yield from run(world, 0.5)
-    world.on_inputs = lambda inputs, world: replace(inputs, publishers=(("plan", 2),))
+    two = (("plan", 2), ("approved_plan", 3))
+    world.on_inputs = lambda inputs, world: replace(inputs, publishers=two)
     yield from run(world, 0.4)
 
 
@@ -329,14 +343,13 @@ def a_camera_that_is_covered(world: World) -> Iterator[None]:
         np.full(60, -4.0, np.float32),
     )
     world.on_plan = lambda plan, world: signed_plan(plan, lane_lines=(edge,))
-    yield from engage(world)
+    yield from run(world, 0.3)
     world.camera = FrameStatus.COVERED
-    yield from run(world, 5.5)
+    yield from run(world, 4.4)
 
 
 def cameras_that_vanish(world: World) -> Iterator[None]:
     """Camera health stops coming."""
-    yield from engage(world)
 
     def none(inputs: MonitorInputs, world: World) -> MonitorInputs:
         frames: tuple[CameraHealth, ...] = ()
@@ -348,11 +361,10 @@ def cameras_that_vanish(world: World) -> Iterator[None]:
 
 def a_driver_who_looks_away(world: World) -> Iterator[None]:
     """Told twice, then the car is handed over and stops."""
-    yield from engage(world)
     began = world.now_ns
 
     def away(inputs: MonitorInputs, world: World) -> MonitorInputs:
-        seconds = 2.5 * (world.now_ns - began) / SECOND + 2.0
+        seconds = 5.0 * (world.now_ns - began) / SECOND + 2.0
         return replace(inputs, driver_states=tuple(
             signed(DriverState(
                 d.stamp_ns, True, False, True, seconds, 0.0, d.sequence
@@ -360,14 +372,13 @@ def a_driver_who_looks_away(world: World) -> Iterator[None]:
         ))
 
     world.on_inputs = away
-    yield from run(world, 5.0)
+    yield from run(world, 3.0)
     world.on_inputs = lambda inputs, world: inputs
     yield from run(world, 0.1, steering_override=True)
 
 
 def a_car_that_does_not_follow(world: World) -> Iterator[None]:
     """It turns where a straight way is approved, and drives faster."""
-    yield from engage(world)
 
     def turning(state: VehicleState, world: World) -> VehicleState:
         return signed_state(
@@ -380,7 +391,6 @@ def a_car_that_does_not_follow(world: World) -> Iterator[None]:
 
 def a_monitor_that_breaks(world: World) -> Iterator[None]:
     """Something that nothing can be done with at all, three times."""
-    yield from engage(world)
     broken: Any = None
     for _ in range(3):
         world.on_inputs = lambda inputs, world: broken
@@ -392,18 +402,20 @@ def a_monitor_that_breaks(world: World) -> Iterator[None]:
 DRIVES: dict[str, tuple[Script, dict[str, Any]]] = {
     script.__name__: (script, {"speed": 8.0, "target_speed": 8.0, **how})
     for script, how in (
+        (a_drive_that_begins, {"begins": True}),
         (a_driver_who_takes_over, {"target_speed": 10.0}),
-        (plans_that_are_lost, {"curvature": 0.02}),
-        (a_state_that_is_lost_while_stopping, {}),
+        (plans_that_are_lost, {"curvature": 0.02, "speed": 4.5, "target_speed": 4.5}),
+        (a_state_that_is_lost_while_stopping, {"speed": 4.0, "target_speed": 4.0}),
         (something_that_appears_late, {}),
         (something_that_comes_into_a_planned_stop, {}),
+        (something_in_the_way_at_rest, {"speed": 0.0, "target_speed": 0.0}),
         (slow_traffic, {}),
         (what_only_one_sees, {}),
         (plans_that_are_refused, {}),
         (a_clock_that_jumps, {}),
         (a_vehicle_that_is_wrong, {}),
         (inputs_that_are_wrong, {}),
-        (a_camera_that_is_covered, {}),
+        (a_camera_that_is_covered, {"speed": 6.5, "target_speed": 6.5}),
         (cameras_that_vanish, {}),
         (a_driver_who_looks_away, {"settings": replace(
             SETTINGS, driver=replace(SETTINGS.driver, requirement="L2"),
@@ -417,8 +429,11 @@ DRIVES: dict[str, tuple[Script, dict[str, Any]]] = {
 def log_of(name: str) -> Iterator[str]:
     """The lines of a drive, as it goes on."""
     script, how = DRIVES[name]
-    world = World(**how)
-    return lines(world, script(world), passing=name == "plans_that_are_refused")
+    if how.get("begins"):
+        world = World(speed=how["speed"], target_speed=how["target_speed"])
+    else:
+        world = copy.deepcopy(_engaged(tuple(how.items())))
+    return lines(world, script(world), passing=name == "a_drive_that_begins")
 
 
 def main() -> int:

@@ -377,23 +377,20 @@ def test_a_number_less_message_has_no_gaps() -> None:
     assert (watch.missing, watch.disordered) == (1, 2)
 
 
-def test_what_is_worked_out_once_is_worked_out_anew_when_something_comes(intake: Intake) -> None:
-    watch, made = intake.vehicle_state, []
-
-    def make(watch: Any, context: int) -> int:
-        made.append(context)
-        return context
-
-    assert [watch.once(make, 1), watch.once(make, 2)] == [1, 1]
-    watch.take((at(1),), now(1))
-    assert [watch.once(make, 3), watch.once(make, 4)] == [3, 3]
-    watch.refuse("broken")
-    assert watch.once(make, 5) == 5
-    watch.take((at(1),), now(1))
-    assert watch.once(make, 6) == 6
-    watch.forget()
-    assert watch.once(make, 7) == 7
-    assert made == [1, 3, 5, 6, 7]
+def test_the_version_changes_with_all_that_comes(intake: Intake) -> None:
+    watch, seen = intake.vehicle_state, [intake.vehicle_state.version]
+    for come in (
+        lambda: watch.take((at(1),), now(1)),
+        lambda: watch.refuse("broken"),
+        lambda: watch.take((at(1),), now(1)),
+        lambda: watch.take((replace(at(2), checksum=1),), now(2)),
+        watch.forget,
+    ):
+        come()
+        seen.append(watch.version)
+    assert seen == sorted(set(seen))
+    watch.take((), now(3))
+    assert watch.version == seen[-1]
 
 
 def test_reasons_and_lists_of_what_was_malformed_are_cut(intake: Intake) -> None:

@@ -17,7 +17,7 @@ from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.scene import MAX_OBJECTS, ObjectClass, SceneObject, table_of
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.safety.candidates import batch
-from vla_driving.safety.contacts import NEVER_S
+from vla_driving.safety.contacts import NEVER_S, samples
 from vla_driving.safety.measures import measures
 from vla_driving.safety.obstacles import (
     NOWHERE_M,
@@ -281,3 +281,22 @@ def test_a_lane_change_far_from_everybody_meets_nobody() -> None:
     swerve = np.where(np.arange(POINTS) < 20, 0.015, -0.015) * (np.arange(POINTS) < 40)
     changing = integrate(12.0, np.zeros(POINTS), swerve)
     assert contact(changing, car(75.0, -9.0, 12.0), sideways=True) == np.float32(NEVER_S)
+
+
+def test_one_that_comes_from_behind_and_across_is_seen() -> None:
+    """It is behind now and would be beside us when we touch."""
+    other = replace(car(-6.0, 12.0), velocity_x=8.0, velocity_y=-4.5)
+    assert 1.5 < contact(constant(5.0), other) < 2.5
+
+
+@pytest.mark.parametrize(
+    ("now_s", "horizon_s", "found"),
+    [
+        (0.0, 2.4, (0, 26)), (0.0, 2.5, (0, 27)), (-1.0, 2.5, (0, 27)), (0.37, 2.5, (3, 30)),
+        (6.3, 2.5, (63, 65)), (0.0, 9.0, (0, 65)), (6.45, 1.0, (64, 65)),
+    ],
+)
+def test_where_contact_is_looked_for(
+    now_s: float, horizon_s: float, found: tuple[int, int]
+) -> None:
+    assert samples(now_s, horizon_s) == found

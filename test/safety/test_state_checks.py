@@ -17,7 +17,7 @@ from vla_driving.contract.navigation import Route, Turn
 from vla_driving.contract.supervision import Heartbeat, Level, Verdict
 from vla_driving.contract.vehicle import DriverState, Gear
 from vla_driving.safety.checks import STATE_CHECKS
-from vla_driving.safety.checks.table import Limits, Situation, fails, line
+from vla_driving.safety.checks.table import Limits, Measured, Situation, fails, line
 from vla_driving.safety.intake import Intake
 from vla_driving.safety.judge import Outcome, StateJudge
 
@@ -528,3 +528,32 @@ def test_order_and_gaps_are_counted() -> None:
     assert (of("order", back).value, of("sequence", back).value) == (2.0, 0.0)
     assert of("order", states([9, 8, 7, 6, 5, 4, 3])).verdict == FAIL
     assert of("sequence", states([1, 30])).verdict == FAIL
+
+
+def test_a_row_that_passed_is_made_again_only_when_what_it_reads_changes() -> None:
+    made = []
+
+    def counted(situation: Situation) -> Measured:
+        made.append(situation.hand_overs)
+        return Measured(float(situation.hand_overs))
+
+    row = replace(
+        ROWS["clock"], measure=counted, limit=lambda _: 1.0, reads=lambda s: s.hand_overs
+    )
+    judge, now = StateJudge((row,), LIMITS), situation()
+    for hand_overs in (0, 0, 1, 1, 2, 2, 0, 0):
+        now.hand_overs = hand_overs
+        (found,) = judge.outcomes(now)
+        assert found.value == hand_overs
+        assert found.counts == (hand_overs > 1)
+    # A row that fails is made in every step, since it is time that confirms it.
+    assert made == [0, 1, 2, 2, 0]
+
+
+def test_a_row_whose_reading_breaks_is_made() -> None:
+    def breaks(situation: Situation) -> object:
+        raise RuntimeError("no")
+
+    judge = StateJudge((replace(ROWS["clock"], reads=breaks),), LIMITS)
+    for _ in range(2):
+        assert judge.outcomes(situation())[0].verdict == Verdict.PASS

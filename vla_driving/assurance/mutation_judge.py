@@ -2,11 +2,11 @@
 
 First every new test runs on the sources as they are and its calls are followed, so that a mutant is
 tried by the tests that call its function alone: the one that found it last time first, then those
-that found others of the function, then the quickest, tests by turns. A process is forked with
-everything loaded, takes the mutant's code and stops at the first test that fails. A function that
-no test calls has done its work while its module was imported, as those that make rows of a table
-do: there the process imports everything anew. What a test finds counts once the same test is seen
-to pass without the mutant.
+that found others of the function, then the quickest, drives, and all others by turns. A process is
+forked with everything loaded, takes the mutant's code and stops at the first test that fails. A
+function that no test calls has done its work while its module was imported, as those that make rows
+of a table do: there the process imports everything anew. What a test finds counts once the same
+test is seen to pass without the mutant.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 import hypothesis
+import numpy as np
 import pytest
 from _pytest.runner import runtestprotocol
 
@@ -48,6 +49,10 @@ _OF_TABLES = "test/safety/test_reference.py"
 _OF_ITSELF = ("test/safety/test_compiled.py::test_compiled_and_plain_say_the_same",)
 """Tests that hold the source against itself in another process, where nothing is changed: they
 would find any mutant, and say nothing of what is right."""
+
+_DRIVES = "test/safety/test_drive_logs.py"
+"""Drives whose every line is known: they see most, but not as quickly as tests of one function."""
+_QUICK_S = 1.0
 
 QUICKLY = (
     "-qq", "-s", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-o", "timeout=0",
@@ -208,7 +213,11 @@ class Judge:
         )
         order: list[_Test] = []
         spent, known = 0.0, {test.item.nodeid for test in first}
-        for test in chain(first, (t for t in fitting if t.item.nodeid not in known)):
+        left = [test for test in fitting if test.item.nodeid not in known]
+        quick = int(np.searchsorted(np.cumsum([test.seconds for test in left]), _QUICK_S))
+        drives = [t for t in left[quick:] if t.item.nodeid.startswith(_DRIVES)]
+        others = (t for t in left[quick:] if not t.item.nodeid.startswith(_DRIVES))
+        for test in chain(first, left[:quick], drives, others):
             spent += test.seconds
             if spent > self.budget_s and order:
                 break

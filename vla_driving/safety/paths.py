@@ -39,9 +39,6 @@ class Paths:
         self.ways, self.chords = _lay(np.ascontiguousarray(batch.values))
         self.forward = bool((np.abs(batch.heading) < 0.5 * math.pi).all())
 
-    def __len__(self) -> int:
-        return len(self.ways)
-
     def only(self, index: int) -> Paths:
         """The path at `index` alone."""
         one = copy.copy(self)
