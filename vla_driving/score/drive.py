@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,8 @@ ALLOWED_S, ALLOWED_SHARE = 30.0, 1.0 / 3.0
 STUCK_S = 30.0
 STANDING = 0.1
 """m/s; a car that does not even move this fast for STUCK_S has timed out."""
+AFTERMATH_S = 4.0
+"""A film goes on so long after the car first left the road."""
 SEEDS_TRIED = 20
 LOST_M = 4.0
 """m from the centre of any lane of the route: the car has left it."""
@@ -141,6 +144,7 @@ class _Run:
         self._touched: frozenset[str] = frozenset()
         self._off = False
         self._moved_s = 0.0
+        self._failed_s = math.inf
         self._words = list(task.words)
         self._examiner = Examiner()
 
@@ -190,11 +194,13 @@ class _Run:
         result.track.add(self._world, truth)
         result.off_road += truth.off_road and not self._off
         self._off = truth.off_road
+        if self._off and math.isinf(self._failed_s):
+            self._failed_s = truth.time_s
         if truth.speed > STANDING:
             self._moved_s = truth.time_s
         if isinstance(self._driver, Loop):
             self._hear(self._driver, truth)
-        if self._film is not None:
+        if self._film is not None and truth.time_s < self._failed_s + AFTERMATH_S:
             self._film.take(self._world, self._driver)
 
     def _hear(self, loop: Loop, truth: Truth) -> None:

@@ -1,4 +1,4 @@
-"""The film of a drive that failed: its last seconds with what the stack saw, decided and why."""
+"""The film of a drive that failed: the seconds around it, what the stack saw, decided and why."""
 
 from __future__ import annotations
 

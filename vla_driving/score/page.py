@@ -15,11 +15,12 @@ MORE_STYLE = """
 .films { display: grid; gap: 14px;
   grid-template-columns: repeat(auto-fill, minmax(min(300px, 100%), 1fr)); }
 .ci { color: var(--soft); font-size: 12.5px; display: block; }
+.policies td:first-child { min-width: 210px; }
 ul.plain { margin: 0; padding-left: 18px; } li { margin: 3px 0; }
 """
 
 COLUMNS: tuple[tuple[str, str, Callable[[Content], str]], ...] = (
-    ("routes", "", lambda f: str(f["routes"])),
+    ("routes", "km", lambda f: f'{f["routes"]}<span class="ci">{f["km"]:.1f} km</span>'),
     ("success", "95 % interval", lambda f: _share(f["success"]) + _interval(f["success_ci95"])),
     ("route done", "mean", lambda f: _share(f["route_completion"])),
     ("collisions", "per 100 km", lambda f: _number(f["collisions_per_100km"])),
@@ -29,7 +30,6 @@ COLUMNS: tuple[tuple[str, str, Callable[[Content], str]], ...] = (
     ("progress", "to teacher", lambda f: _share(f["progress_to_teacher"])),
     ("interventions", "per 100 km", lambda f: _number(f["interventions_per_100km"])),
     ("disengaged", "per 100 km", lambda f: _number(f["disengagements_per_100km"])),
-    ("km", "", lambda f: f"{f['km']:.1f}"),
 )
 
 
@@ -85,7 +85,7 @@ def _table(policies: Mapping[str, Content]) -> str:
         + "".join(f'<td class="n">{show(f)}</td>' for _, _, show in COLUMNS) + "</tr>"
         for name, f in policies.items()
     )
-    return _wide(f"<tr><th>driver</th>{head}</tr>{rows}")
+    return f'<div class="policies">{_wide(f"<tr><th>driver</th>{head}</tr>{rows}")}</div>'
 
 
 def _maps(policies: Mapping[str, Content]) -> str:
@@ -139,7 +139,7 @@ def _films(failures: Sequence[Content]) -> str:
             "</figcaption></figure>"
         )
     return _section(
-        f"Failures ({len(failures)}), the last seconds of each",
+        f"Failures ({len(failures)})",
         f'<div class="films">{"".join(figures)}</div>',
     )
 
