@@ -15,7 +15,6 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -24,9 +23,9 @@ from vla_driving.contract.settings import SettingsError
 from vla_driving.learning import baseline
 from vla_driving.learning.ablations import ablate, table
 from vla_driving.learning.clips import Clip, clip_paths, read_header
-from vla_driving.learning.collect_clips import collect_clips
+from vla_driving.learning.collect_clips import collect_clips, failures
 from vla_driving.learning.dataset import DatasetError
-from vla_driving.learning.drive import StackDriver, measure
+from vla_driving.learning.drive import Route, StackDriver, measure, summary
 from vla_driving.learning.driving import Setting, load_setting
 from vla_driving.learning.fit import FitSettings, device, fit, split
 from vla_driving.learning.pilot_driver import PilotDriver
@@ -43,6 +42,7 @@ from vla_driving.learning.tensors import VIRTUAL_CAMERA
 from vla_driving.learning.windows import Clips, read_clips
 from vla_driving.learning.words import Words, trained_words
 from vla_driving.simulation.metadrive import SimulatorError
+from vla_driving.vla.manifest import load_model
 
 TEACHER_SEEDS = range(5_000)
 PILOT_SEEDS = range(5_000, 10_000)
@@ -141,6 +141,7 @@ def train(
         train_clips, held, shop.words, best, work / "ablations", recipe.ablation_steps
     )
     told = provenance(shop, best, driven, start, table(found, recipe.ablation_steps))
+    folder = _place(shop, folder, driven["model"])
     release(best, folder, VIRTUAL_CAMERA, told)
     manifest = write_precisions(folder, ("int8",), shop.data, version).manifest
     _say(f"{folder}: {manifest.title}, sha256 {manifest.network.sha256}")
@@ -165,15 +166,19 @@ def _first(shop: Workshop, start: Path | None) -> Path:
 
 
 def _correct(shop: Workshop, number: int, weights: Path) -> None:
-    """The pilot drives, the teacher says at each frame what it should have done (DAgger)."""
+    """The pilot drives, the teacher says at each frame what it should have done (DAgger).
+
+    First once more the lessons that it failed in the round before, then new ones.
+    """
     draft = shop.work / "drafts" / str(number)
     if not (draft / "manifest.yaml").is_file():
         release(weights, draft, VIRTUAL_CAMERA, provenance(shop, weights, {}, None, ""))
     first = PILOT_SEEDS[0] + SEEDS_A_ROUND * (number - 1)
-    _say(f"round {number}: the pilot drives and is corrected")
+    failed = failures(shop.data / f"pilot_{number - 1}") if number > 1 else []
+    _say(f"round {number}: the pilot drives and is corrected; {len(failed)} lessons once more")
     collect_clips(
-        shop.data / f"pilot_{number}", range(first, first + SEEDS_A_ROUND), shop.setting,
-        PilotDriver(draft, shop.words, number), shop.recipe.pilot_frames, _say,
+        shop.data / f"pilot_{number}", [*failed, *range(first, first + SEEDS_A_ROUND)],
+        shop.setting, PilotDriver(draft, shop.words, number), shop.recipe.pilot_frames, _say,
     )
 
 
@@ -210,30 +215,64 @@ def select(shop: Workshop, candidates: list[Path]) -> tuple[Path, dict[str, dict
     found: dict[Path, dict[str, float]] = {}
     for weights in candidates:
         found[weights] = _driven(shop, weights, blind=False)
-    best = max(found, key=lambda w: (found[w]["success"], found[w]["route_completion"]))
+    best = candidates[0]
+    for weights in candidates[1:]:
+        if not better(found[best], found[weights]):
+            best = weights
     _say(f"selected: {best.parent.name}, success {found[best]['success']:.3f}")
     return best, {"model": found[best], "blind": _driven(shop, best, blind=True)}
 
 
+def _place(shop: Workshop, folder: Path, mine: dict[str, float]) -> Path:
+    """`folder`, or one below the workshop where the model in `folder` drives better than `mine`."""
+    if not (folder / "manifest.yaml").is_file():
+        return folder
+    theirs = _figures(shop, folder, load_model(folder).manifest.title.replace("/", "_"), False)
+    if not better(theirs, mine):
+        return folder
+    other = shop.work / "model"
+    _say(
+        f"{folder} stays: success {theirs['success']:.3f} against {mine['success']:.3f} of this"
+        f" one on {shop.recipe.routes} select routes; this one is written to {other}"
+    )
+    return other
+
+
+def better(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Whether the first drives better: more routes done, or as many and further on the others."""
+    def rank(figures: dict[str, float]) -> tuple[float, float]:
+        return figures["success"], figures["route_completion"]
+
+    return rank(one) > rank(other)
+
+
 def _driven(shop: Workshop, weights: Path, blind: bool) -> dict[str, float]:
-    """Figures of a candidate over the select seeds; each route that was driven is kept."""
-    candidate = shop.work / "candidates" / weights.parent.name
+    """Figures of a candidate over the select seeds."""
+    name = weights.parent.name
+    candidate = shop.work / "candidates" / name
     if not (candidate / "pilot.int8.onnx").is_file():
         release(weights, candidate, VIRTUAL_CAMERA, provenance(shop, weights, {}, None, ""))
         write_precisions(candidate, ("int8",), shop.data, shop.version)
-    path = candidate / ("blind.json" if blind else "drive.json")
-    routes = shop.recipe.routes
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["routes"] == routes:
-        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    else:
-        driver = StackDriver(candidate, shop.setting, blind=blind, precision="int8")
-        name = f"{weights.parent.name}{' blinded' if blind else ''}"
-        figures, single = measure(
-            shop.setting, driver, SELECT_SEEDS[:routes], name, say=_say
-        )
-        report = {**figures, "by_route": [dataclasses.asdict(r) for r in single]}
-        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    return {k: v for k, v in figures.items() if k != "by_route"}
+    return _figures(shop, candidate, f"{name}_blinded" if blind else name, blind)
+
+
+def _figures(shop: Workshop, model: Path, name: str, blind: bool) -> dict[str, float]:
+    """Figures of a model in int8 over the select seeds; each route that was driven is kept."""
+    seeds = SELECT_SEEDS[:shop.recipe.routes]
+    folder = shop.work / "drives" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    driver = None
+    routes: list[Route] = []
+    for seed in seeds:
+        path = folder / f"{seed}.json"
+        if not path.is_file():
+            driver = driver or StackDriver(model, shop.setting, blind=blind, precision="int8")
+            (route,) = measure(shop.setting, driver, [seed], name, say=_say)[1]
+            temporary = path.with_suffix(".part")
+            temporary.write_text(json.dumps(dataclasses.asdict(route)) + "\n", encoding="utf-8")
+            temporary.replace(path)
+        routes.append(Route(**json.loads(path.read_text(encoding="utf-8"))))
+    return summary(routes)
 
 
 def provenance(
