@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from pathlib import Path
 
 from vla_driving import paths
@@ -56,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         controls=arguments.controls, wordings=arguments.wordings, workers=arguments.workers,
     )
+    # Ends as by Ctrl-C, so that the processes started end too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return score(order, arguments.out, lambda line: print(line, flush=True))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -95,6 +96,7 @@ def _shift(
 
 def _prepare() -> None:
     global _rig
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to end
     # Several drives at once: each keeps to its own core.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     logging.disable(logging.WARNING)
