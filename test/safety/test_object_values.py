@@ -167,6 +167,8 @@ PATH = Paths(batch(START, (constant(10.0),)))
         ((thing(20.0),), (thing(23.0, 4.1),), 20.0),
         ((thing(20.0),), (thing(50.0), thing(20.0)), math.inf),
         ((thing(20.0),), (thing(20.0), thing(50.0)), math.inf),
+        ((thing(20.0, 1.5),), (thing(20.0, -3.4),), math.inf),
+        ((thing(20.0, 1.5),), (thing(20.0, -3.6),), 20.0),
         ((thing(20.0, 1.99),), (), 20.0),
         ((thing(20.0, 2.01),), (), math.inf),
         ((thing(20.0, -1.99),), (), 20.0),

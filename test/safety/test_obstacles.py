@@ -285,7 +285,7 @@ def test_a_lane_change_far_from_everybody_meets_nobody() -> None:
 
 def test_one_that_comes_from_behind_and_across_is_seen() -> None:
     """It is behind now and would be beside us when we touch."""
-    other = replace(car(-6.0, 12.0), velocity_x=8.0, velocity_y=-4.5)
+    other = replace(car(-9.0, 12.0), velocity_x=10.0, velocity_y=-5.0)
     assert 1.5 < contact(constant(5.0), other) < 2.5
 
 
