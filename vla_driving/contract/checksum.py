@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import chain
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,13 @@ from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.navigation import EngagementRequest, Route
 from vla_driving.contract.plan import ApprovedPlan, Plan
 from vla_driving.contract.scene import ObjectList
-from vla_driving.contract.trajectory import Trajectory
 from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
 
 T = TypeVar("T")
 
 _LARGEST = 3e38
+_SINGLE = np.dtype("<f4")
+Buffer: TypeAlias = bytes | memoryview
 _CONTROL = attrgetter("kind", "state", "probability", "distance", "value")
 
 
@@ -38,16 +39,20 @@ def plan_checksum(plan: Plan) -> int:
         plan.lateral_action, plan.longitudinal_action, _single(plan.uncertainty),
         plan.instruction_id, _single(plan.speed_cap),
     )
-    controls = _singles(chain.from_iterable(map(_CONTROL, plan.traffic_controls)))
-    lines = (_bytes((line.kind, line.probability), line.x, line.y) for line in plan.lane_lines)
-    candidates = (_trajectory_bytes(t) for t in plan.candidates)
-    return _crc(head, *candidates, plan.object_table.tobytes(), *lines, controls)
+    parts: list[Buffer] = [head]
+    for trajectory in plan.candidates:
+        parts += _in_single((trajectory.probability,), *trajectory.arrays())
+    parts += _in_single((), plan.object_table)
+    for line in plan.lane_lines:
+        parts += _in_single((line.kind, line.probability), line.x, line.y)
+    parts += _in_single(tuple(chain.from_iterable(map(_CONTROL, plan.traffic_controls))))
+    return _crc(*parts)
 
 
 def objects_checksum(objects: ObjectList) -> int:
     """CRC-32 of an object list."""
     head = struct.pack("<qQ", objects.stamp_ns, objects.sequence)
-    return _crc(head, objects.source.encode(), objects.table.tobytes())
+    return _crc(head, objects.source.encode(), *_in_single((), objects.table))
 
 
 def route_checksum(route: Route) -> int:
@@ -56,7 +61,7 @@ def route_checksum(route: Route) -> int:
         "<qBfffQ", route.stamp_ns, route.next_turn, _single(route.distance_to_turn),
         _single(route.distance_to_goal), _single(route.speed_limit), route.sequence,
     )
-    return _crc(head, _bytes(route.x, route.y))
+    return _crc(head, *_in_single((), route.x, route.y))
 
 
 def driver_state_checksum(state: DriverState) -> int:
@@ -99,7 +104,8 @@ def approved_plan_checksum(plan: ApprovedPlan) -> int:
         plan.valid_until_ns, plan.source, plan.engaged, plan.hold, plan.hazard_lights,
         _single(plan.speed_cap),
     )
-    return _crc(head, _trajectory_bytes(plan.trajectory))
+    trajectory = plan.trajectory
+    return _crc(head, *_in_single((trajectory.probability,), *trajectory.arrays()))
 
 
 def command_checksum(command: ControlCommand) -> int:
@@ -155,19 +161,16 @@ def signed(value: T) -> T:
     return dataclasses.replace(value, checksum=checksum_of(value))  # type: ignore[type-var]
 
 
-def _trajectory_bytes(trajectory: Trajectory) -> bytes:
-    return _bytes((trajectory.probability,), *trajectory.arrays())
-
-
-def _bytes(*arrays: npt.ArrayLike) -> bytes:
-    """All the numbers after each other, whatever shape an array has."""
-    with np.errstate(over="ignore"):
-        return np.concatenate(arrays, axis=None, dtype="<f4", casting="unsafe").tobytes()
-
-
-def _singles(values: Iterable[float]) -> bytes:
-    with np.errstate(over="ignore"):
-        return np.fromiter(values, "<f4").tobytes()
+def _in_single(numbers: tuple[float, ...], *arrays: npt.ArrayLike) -> list[Buffer]:
+    """The numbers of a row and arrays of any shape, as the bytes that travel."""
+    parts: list[Buffer] = [struct.pack(f"<{len(numbers)}f", *map(_single, numbers))]
+    for array in arrays:
+        if isinstance(array, np.ndarray) and array.dtype == _SINGLE and array.flags.c_contiguous:
+            parts.append(array.data)  # as it lies there: nothing is copied but once, by `_crc`
+        else:
+            with np.errstate(over="ignore"):
+                parts.append(np.asarray(array).astype(_SINGLE).tobytes())
+    return parts
 
 
 def _single(value: float) -> float:
@@ -178,8 +181,5 @@ def _single(value: float) -> float:
         return float(np.float32(value))
 
 
-def _crc(*parts: bytes) -> int:
-    crc = 0
-    for part in parts:
-        crc = zlib.crc32(part, crc)
-    return crc
+def _crc(*parts: Buffer) -> int:
+    return zlib.crc32(b"".join(parts))

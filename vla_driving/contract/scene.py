@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -80,9 +81,13 @@ _NUMBERS = attrgetter(
 
 def table_of(objects: tuple[SceneObject, ...]) -> npt.NDArray[np.float32]:
     """(N, 10) numbers of objects as they travel, in the order of `SceneObject`'s fields."""
-    numbers = chain.from_iterable(map(_NUMBERS, objects))
-    with np.errstate(over="ignore"):  # a double beyond single precision is infinite, as over DDS
-        return np.fromiter(numbers, "<f4").reshape(-1, 10)
+    numbers = tuple(chain.from_iterable(map(_NUMBERS, objects)))
+    try:
+        table = np.frombuffer(struct.pack(f"<{len(numbers)}f", *numbers), "<f4")
+    except OverflowError:  # a double beyond single precision is infinite, as over DDS
+        with np.errstate(over="ignore"):
+            table = np.array(numbers).astype("<f4")
+    return table.reshape(-1, 10)
 
 
 @dataclass(frozen=True)

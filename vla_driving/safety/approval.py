@@ -14,7 +14,7 @@ from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.plan import LateralAction, Plan
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.supervision import Level
-from vla_driving.contract.trajectory import HORIZON_S, PERIOD_S, Trajectory
+from vla_driving.contract.trajectory import HORIZON_S, PERIOD_S, POINTS, Trajectory
 from vla_driving.safety.candidates import Batch, batch, of_values
 from vla_driving.safety.checks import CANDIDATE_CHECKS
 from vla_driving.safety.checks.table import Candidates, Group, Limits
@@ -33,6 +33,7 @@ from vla_driving.safety.obstacles import (
 from vla_driving.safety.paths import Paths
 from vla_driving.safety.report import worst
 from vla_driving.safety.settings import WorldSettings
+from vla_driving.safety.shift import sideways
 
 _ALWAYS = tuple(check for check in CANDIDATE_CHECKS if check.always)
 _ALWAYS_NAMES = frozenset(check.name for check in _ALWAYS)
@@ -367,13 +368,9 @@ class Approval:
             return None
         first = min(max(round(now_s / PERIOD_S), 0), len(x) - 1)
         horizon = max(round(self._limits.settings.plan.shift_horizon / PERIOD_S), 1)
-        at = slice(first, first + horizon)
-        new_x, new_y = proposed.x[:, at], proposed.y[:, at]
-        old_y = np.interp(new_x.ravel(), x, y).reshape(new_x.shape)
-        # Before and past the reference nothing is known; there the new plan stands for itself.
-        inside = (new_x >= x[0]) & (new_x <= x[-1])
-        off = np.where(inside, np.abs(new_y - old_y), 0.0).max(axis=1, initial=0.0)
-        return np.where(np.isnan(new_y).any(axis=1), np.nan, off)
+        return sideways(
+            np.ascontiguousarray(proposed.values), x, y, first, min(first + horizon, POINTS)
+        )
 
 
 def _is_blocked(outcomes: Iterable[Outcome]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,6 @@ from vla_driving.contract.trajectory import POINTS, Trajectory
 FloatArray = npt.NDArray[np.float64]
 
 _CHANNELS = 7
-_NOTHING = (np.full(POINTS, np.nan),) * _CHANNELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +50,9 @@ def of_values(stamp_ns: Nanoseconds, values: FloatArray) -> Batch:
 def batch(stamp_ns: Nanoseconds, trajectories: tuple[Trajectory, ...]) -> Batch:
     """Arrays of the first `MAX_CANDIDATES` trajectories."""
     kept = trajectories[:MAX_CANDIDATES]
-    sound = [
-        arrays if all(np.shape(a) == (POINTS,) for a in arrays) else _NOTHING
-        for arrays in (trajectory.arrays() for trajectory in kept)
-    ]
-    values = np.array(list(chain.from_iterable(sound)), np.float64)
-    return of_values(
-        stamp_ns, values.reshape(-1, _CHANNELS, POINTS).transpose(1, 0, 2).copy()
-    )
+    values = np.empty((_CHANNELS, len(kept), POINTS))
+    for k, trajectory in enumerate(kept):
+        arrays = trajectory.arrays()
+        sound = all(np.shape(array) == (POINTS,) for array in arrays)
+        values[:, k] = arrays if sound else np.nan
+    return of_values(stamp_ns, values)

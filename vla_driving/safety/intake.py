@@ -66,9 +66,7 @@ class _Stamped(Protocol):
     def checksum(self) -> int: ...
 
 
-C = TypeVar("C")
 M = TypeVar("M", bound=_Stamped)
-T = TypeVar("T")
 
 
 class Watch(Generic[M]):
@@ -90,6 +88,7 @@ class Watch(Generic[M]):
         self.required = required
         self.newest: M | None = None
         self.reason = ""
+        self.version = 0  # counts what has come, good or not: without it nothing here changes
         self._news: str | None = None
         self._future_tolerance_s = future_tolerance_s
         self._fault_of = fault_of
@@ -98,7 +97,6 @@ class Watch(Generic[M]):
         self._malformed: deque[bool] = deque(maxlen=WINDOW)
         self._disordered: deque[bool] = deque(maxlen=WINDOW)
         self._missing: deque[int] = deque(maxlen=WINDOW)
-        self._known: dict[Callable[..., Any], Any] = {}
 
     def take(self, messages: tuple[M, ...], now_ns: Nanoseconds) -> list[M]:
         """Look at new messages; those that are good, oldest first."""
@@ -107,7 +105,7 @@ class Watch(Generic[M]):
 
     def refuse(self, reason: str) -> None:
         """Count a message that is malformed."""
-        self._known.clear()
+        self.version += 1
         self._malformed.append(True)
         self.reason = reason
         self._news = self._news or f"{self.title} refused: {reason}"
@@ -117,16 +115,9 @@ class Watch(Generic[M]):
         news, self._news = self._news, None
         return news
 
-    def once(self, make: Callable[[Watch[M], C], T], context: C) -> T:
-        """`make(self, context)`, worked out anew only when something has arrived since."""
-        if make not in self._known:
-            self._known[make] = make(self, context)
-        known: T = self._known[make]
-        return known
-
     def forget(self) -> None:
         """Start anew after a jump of the clock: stamps of before mean nothing."""
-        self._known.clear()
+        self.version += 1
         self.newest = None
         self._sequence = None
         for ring in (self._stamps, self._malformed, self._disordered, self._missing):
@@ -179,7 +170,7 @@ class Watch(Generic[M]):
         if fault is not None:
             self.refuse(fault)
             return False
-        self._known.clear()
+        self.version += 1
         self._malformed.append(False)
         newer = self.newest is None or message.stamp_ns > self.newest.stamp_ns
         self._count(sequence, newer)

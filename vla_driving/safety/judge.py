@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,6 @@ from vla_driving.safety.checks.table import (
     CandidateCheck,
     Candidates,
     Limits,
-    Measured,
     Situation,
     StateCheck,
     fails,
@@ -23,6 +23,7 @@ from vla_driving.safety.checks.table import (
 )
 
 _PASSING = (Verdict.PASS, Verdict.WARN)
+_NOTHING = object()
 
 
 class Outcome(NamedTuple):
@@ -66,27 +67,26 @@ class StateJudge:
             for check in checks
         )
         self._since: dict[str, Nanoseconds] = {}
-        self._passed: list[tuple[Measured, Outcome] | None] = [None] * len(checks)
+        self._found: list[Outcome] = [Outcome(c, Verdict.FAIL, math.nan, 0.0) for c in checks]
+        self._passed = [False] * len(checks)
+        by_reader: dict[Callable[[Situation], object] | None, list[int]] = {}
+        for k, check in enumerate(checks):
+            by_reader.setdefault(check.reads, []).append(k)
+        self._always = by_reader.pop(None, [])
+        self._readers = [(reads, rows) for reads, rows in by_reader.items() if reads is not None]
+        self._read: list[object] = [_NOTHING] * len(self._readers)
 
     def forget(self) -> None:
         """Let every confirmation start anew, after a jump of the clock."""
         self._since.clear()
 
     def outcomes(self, situation: Situation) -> tuple[Outcome, ...]:
-        """Outcomes in the order of the table.
-
-        Where a check that passed measures the same object again, its outcome is the same, too.
-        """
-        now_ns, since = situation.now_ns, self._since
-        found = []
-        for k, (check, limit, confirm_s) in enumerate(self._rows):
-            passed = self._passed[k]
+        """Outcomes in the order of the table."""
+        now_ns, since, found = situation.now_ns, self._since, self._found
+        for k in self._due(situation):
+            check, limit, confirm_s = self._rows[k]
             try:
-                measured = check.measure(situation)
-                if passed is not None and measured is passed[0]:
-                    found.append(passed[1])
-                    continue
-                value, verdict, own_limit, says = measured
+                value, verdict, own_limit, says = check.measure(situation)
                 if own_limit is not None:
                     limit = own_limit
                 if verdict is None:
@@ -96,17 +96,30 @@ class StateJudge:
                 value, verdict, says = math.nan, Verdict.FAIL, _broken(check.name, error)
             if verdict in _PASSING:
                 since.pop(check.name, None)
-                outcome = Outcome(check, verdict, value, limit, says)
-                self._passed[k] = measured, outcome
-                found.append(outcome)
+                found[k], self._passed[k] = Outcome(check, verdict, value, limit, says), True
                 continue
-            self._passed[k] = None
+            self._passed[k] = False
             since_ns = since.setdefault(check.name, now_ns)
             confirmed = age_s(since_ns, now_ns) >= confirm_s
             if not confirmed and verdict == Verdict.FAIL:
                 verdict = Verdict.WARN
-            found.append(Outcome(check, verdict, value, limit, says, confirmed))
+            found[k] = Outcome(check, verdict, value, limit, says, confirmed)
         return tuple(found)
+
+    def _due(self, situation: Situation) -> list[int]:
+        """Rows whose outcome may differ from that of the step before."""
+        due = self._always.copy()
+        for n, (reads, rows) in enumerate(self._readers):
+            try:
+                seen = reads(situation)
+            except Exception:  # `measure` will tell what is wrong
+                seen = _NOTHING
+            if seen is _NOTHING or seen != self._read[n]:
+                self._read[n] = seen
+                due += rows
+            else:
+                due += [k for k in rows if not self._passed[k]]
+        return due
 
 
 def _broken(name: str, error: Exception) -> str:

@@ -134,7 +134,7 @@ class SafetyMonitor:
         counting = [o for o in outcomes if o.counts]
         if waits:
             follow, outcomes = Level.DEGRADED, tuple(map(_bridged, outcomes))
-        level = max(follow, *(o.reaction for o in outcomes))
+        level = max([follow, *(o.check.reaction for o in outcomes if o.counts)])
         wishes = self._wishes(level, counting, state, now_ns)
         events = self._refusals(now_ns)
         events += self._decide(driver, wishes, level, counting, state, now_ns)

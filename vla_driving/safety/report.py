@@ -107,7 +107,7 @@ class Results:
 
     def _of(self, outcome: Outcome) -> CheckResult:
         last = self._last.get(outcome.check.name)
-        if last is not None and last[0] == outcome:
+        if last is not None and (last[0] is outcome or last[0] == outcome):
             return last[1]
         result = outcome.result()
         self._last[outcome.check.name] = (outcome, result)

@@ -8,7 +8,14 @@ from typing import Any
 from vla_driving.contract.events import Severity
 from vla_driving.contract.frames import CameraReport, FrameStatus
 from vla_driving.contract.supervision import Level, Verdict
-from vla_driving.safety.checks.table import Group, Limits, Measured, Situation, StateCheck
+from vla_driving.safety.checks.table import (
+    Group,
+    Limits,
+    Measured,
+    Situation,
+    StateCheck,
+    noted,
+)
 from vla_driving.safety.heartbeats import NODES
 from vla_driving.safety.intake import Intake, Watch
 from vla_driving.safety.lateness import LATE
@@ -46,11 +53,10 @@ def _freshness(pick: Pick) -> Callable[[Situation], Measured]:
     return measure
 
 
-def _once(
+def _measured(
     pick: Pick, make: Callable[[Watch[Any], Situation], Measured]
 ) -> Callable[[Situation], Measured]:
-    """A measure that only changes when something arrives."""
-    return lambda situation: pick(situation.intake).once(make, situation)
+    return lambda situation: make(pick(situation.intake), situation)
 
 
 def _rate(watch: Watch[Any], situation: Situation) -> Measured:
@@ -82,6 +88,10 @@ def _topic(
     """All checks of one topic; `lost` is the reaction where nothing fit to use comes any more."""
     common = (Group.INPUTS, topic)
     warning, error = Severity.WARNING, Severity.ERROR
+
+    def arrived(situation: Situation) -> object:
+        return pick(situation.intake).version
+
     return (
         StateCheck(
             f"{name}_freshness", *common, lambda limits: _max_age(limits, name), "s", error, lost,
@@ -92,22 +102,25 @@ def _topic(
             f"{name}_rate", *common, lambda limits: limits.settings.inputs.min_rate_share, "",
             warning, Level.NOMINAL, f"{title}s come at {{value}} of their rate",
             "openpilot: 90 % of the rate",
-            measure=_once(pick, _rate), at_least=True,
+            measure=_measured(pick, _rate), at_least=True,
+            reads=arrived,
         ),
         StateCheck(
             f"{name}_malformed", *common, lambda limits: limits.settings.inputs.max_wrong,
             "messages", error, lost, f"{{value}} of the last {title}s are invalid",
-            "opendbc: 5 wrong ones", measure=_once(pick, _malformed), hand_over=hand_over,
+            "opendbc: 5 wrong ones", measure=_measured(pick, _malformed), hand_over=hand_over,
+            reads=arrived,
         ),
         StateCheck(
             f"{name}_order", *common, lambda limits: limits.settings.inputs.max_wrong, "messages",
             error, lost, f"{{value}} of the last {title}s came out of order: two publishers?",
-            "opendbc: 5 wrong counters", measure=_once(pick, _order), hand_over=hand_over,
+            "opendbc: 5 wrong counters", measure=_measured(pick, _order), hand_over=hand_over,
+            reads=arrived,
         ),
         StateCheck(
             f"{name}_sequence", *common, lambda limits: limits.settings.inputs.max_lost,
             "messages", warning, Level.NOMINAL, f"{{value}} {title}s of late were lost",
-            "numbers that are left out", measure=_once(pick, _sequence),
+            "numbers that are left out", measure=_measured(pick, _sequence), reads=arrived,
         ),
     )
 
@@ -154,6 +167,10 @@ def _cameras(concerns: Concerns) -> Callable[[Situation], Measured]:
         return _WELL
 
     return measure
+
+
+def _of_cameras(situation: Situation) -> object:
+    return situation.intake.frames.version, situation.lost, situation.cameras
 
 
 _NO_HEALTH = Measured(0.0, Verdict.PASS, says="camera health does not reach the monitor")
@@ -262,10 +279,12 @@ CHECKS: tuple[StateCheck, ...] = (
         "clock", Group.INPUTS, "clock", lambda limits: limits.settings.inputs.max_clock_step, "s",
         Severity.ERROR, Level.MINIMAL_RISK, "the clock jumped, or the monitor stood, for {value}",
         "no step may take this long, none may run back", measure=_clock,
+        reads=noted,
     ),
     StateCheck(
         "monitor", Group.INPUTS, "the monitor itself", _none, "failures", Severity.CRITICAL,
         Level.MINIMAL_RISK, "the monitor itself failed", "an exception in a step", measure=_monitor,
+        reads=noted,
     ),
     *(_alive(node) for node in NODES),
     *_topic(
@@ -284,6 +303,7 @@ CHECKS: tuple[StateCheck, ...] = (
         StateCheck(
             name, Group.INPUTS, "vla/camera_health", _none, "", Severity.ERROR, Level.MINIMAL_RISK,
             "cameras are well", "status by camera_ingest", measure=_cameras(concerns),
+            reads=_of_cameras,
         )
         for name, concerns in (
             ("camera_health", _device), ("light", _light), ("visibility", _visibility),
@@ -292,29 +312,29 @@ CHECKS: tuple[StateCheck, ...] = (
     StateCheck(
         "camera_late", Group.INPUTS, "vla/camera_health", _none, "", Severity.WARNING,
         Level.DEGRADED, "cameras are well", "one lost picture slows down, the second one stops",
-        measure=_cameras(_late),
+        measure=_cameras(_late), reads=_of_cameras,
     ),
     StateCheck(
         "camera_set", Group.INPUTS, "vla/camera_health", _none, "cameras", Severity.ERROR,
         Level.MINIMAL_RISK, "{value} cameras are not this car's", "parameter cameras",
-        measure=_camera_set,
+        measure=_camera_set, reads=_of_cameras,
     ),
     StateCheck(
         "publishers", Group.INPUTS, "all topics of the car's control", lambda _: 1.0, "publishers",
         Severity.CRITICAL, Level.MINIMAL_RISK, "a topic has {value} publishers",
-        "one node speaks on each of them", measure=_publishers,
+        "one node speaks on each of them", measure=_publishers, reads=noted,
     ),
     StateCheck(
         "vehicle_state_frozen", Group.INPUTS, "vehicle/state",
         lambda limits: limits.settings.inputs.max_identical, "messages", Severity.ERROR,
         Level.MINIMAL_RISK, "vehicle state repeats itself {value} times while the motion changes",
-        "a moving sensor is never still", measure=_identical,
+        "a moving sensor is never still", measure=_identical, reads=noted,
     ),
     StateCheck(
         "vehicle_state_jump", Group.INPUTS, "vehicle/state",
         lambda limits: limits.settings.inputs.max_speed_jump, "m/s", Severity.ERROR,
         Level.MINIMAL_RISK, "speed jumped by {value} more than tyres can change it",
-        "friction: 12 m/s^2 at most", measure=_jump,
+        "friction: 12 m/s^2 at most", measure=_jump, reads=noted,
     ),
     StateCheck(
         "speed_sources", Group.INPUTS, "vehicle/state",
@@ -325,11 +345,11 @@ CHECKS: tuple[StateCheck, ...] = (
     StateCheck(
         "scene_finite", Group.INPUTS, "vla/plan", _none, "objects", Severity.WARNING,
         Level.DEGRADED, "{value} of the scene are not finite", "not a number is no position",
-        measure=_malformed_scene, confirm=_confirm,
+        measure=_malformed_scene, reads=noted, confirm=_confirm,
     ),
     StateCheck(
         "objects_finite", Group.INPUTS, "vehicle/objects", _none, "objects", Severity.ERROR,
         Level.MINIMAL_RISK, "{value} of the object list are not finite",
-        "not a number is no position", measure=_malformed_objects, confirm=_confirm,
+        "not a number is no position", measure=_malformed_objects, reads=noted, confirm=_confirm,
     ),
 )

@@ -8,7 +8,14 @@ from vla_driving.contract.events import Severity
 from vla_driving.contract.navigation import Turn
 from vla_driving.contract.supervision import Level, Verdict
 from vla_driving.contract.vehicle import DriverState, Gear
-from vla_driving.safety.checks.table import Group, Limits, Measured, Situation, StateCheck
+from vla_driving.safety.checks.table import (
+    Group,
+    Limits,
+    Measured,
+    Situation,
+    StateCheck,
+    noted,
+)
 
 
 def _no_state() -> Measured:
@@ -39,8 +46,17 @@ def _faults(situation: Situation) -> Measured:
     return Measured(float(len(faults)), says=says)
 
 
+def _gear_and_faults(situation: Situation) -> object:
+    state = situation.state
+    return None if state is None else (state.gear, state.faults)
+
+
 def _driver(situation: Situation) -> DriverState | None:
     return situation.intake.driver_state.newest
+
+
+def _of_driver(situation: Situation) -> object:
+    return situation.intake.driver_state.version
 
 
 def _not_asked(situation: Situation) -> Measured | None:
@@ -162,33 +178,33 @@ CHECKS: tuple[StateCheck, ...] = (
     StateCheck(
         "gear", Group.OPERATION, _STATE, lambda _: float(Gear.DRIVE), "", Severity.ERROR,
         Level.MINIMAL_RISK, "gear is {value}", "the stack drives forward only",
-        measure=_gear, confirm=_confirm,
+        measure=_gear, reads=_gear_and_faults, confirm=_confirm,
     ),
     StateCheck(
         "vehicle_faults", Group.OPERATION, _STATE, lambda _: 0.0, "faults", Severity.ERROR,
         Level.MINIMAL_RISK, "the vehicle reports {value}", "faults of the vehicle",
-        measure=_faults, confirm=_confirm,
+        measure=_faults, reads=_gear_and_faults, confirm=_confirm,
     ),
     StateCheck(
         "driver_present", Group.OPERATION, _DRIVER, lambda _: 1.0, "", Severity.ERROR,
         Level.MINIMAL_RISK, "driver is not in the seat", "L2 needs a driver",
-        measure=_driver_present, at_least=True, confirm=_confirm,
+        measure=_driver_present, reads=_of_driver, at_least=True, confirm=_confirm,
     ),
     StateCheck(
         "driver_eyes", Group.OPERATION, _DRIVER, lambda k: k.settings.driver.eyes_off_limit, "s",
         Severity.ERROR, Level.DEGRADED, "eyes off the road for {value}", "openpilot: 3, 5, 11 s",
-        measure=_eyes, hand_over=True,
+        measure=_eyes, reads=_of_driver, hand_over=True,
     ),
     StateCheck(
         "driver_hands", Group.OPERATION, _DRIVER, lambda k: k.settings.driver.hands_off_limit, "s",
         Severity.ERROR, Level.DEGRADED, "hands off the wheel for {value}",
-        "openpilot: 15, 24, 30 s", measure=_hands, hand_over=True,
+        "openpilot: 15, 24, 30 s", measure=_hands, reads=_of_driver, hand_over=True,
     ),
     StateCheck(
         "driver_lock_out", Group.OPERATION, _DRIVER,
         lambda k: k.settings.driver.max_hand_overs - 1.0, "hand-overs", Severity.WARNING,
         Level.DEGRADED, "{value} for want of attention: locked out until restarted",
-        "openpilot: 3 terminal alerts", measure=_lock_out, hand_over=True,
+        "openpilot: 3 terminal alerts", measure=_lock_out, reads=noted, hand_over=True,
     ),
     StateCheck(
         "path_deviation", Group.OPERATION, _MOTION,

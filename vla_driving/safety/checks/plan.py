@@ -262,7 +262,7 @@ STATE_CHECKS: tuple[StateCheck, ...] = (
     StateCheck(
         "plan_uncertainty", Group.PLAN, "vla/plan", lambda k: k.settings.plan.max_uncertainty, "m",
         Severity.WARNING, Level.DEGRADED, "plan is uncertain by {value} at 2 s",
-        "stated by the model", measure=_uncertainty,
+        "stated by the model", measure=_uncertainty, reads=lambda situation: situation.plan,
     ),
     StateCheck(
         "plan_validity", Group.PLAN, "vla/plan", lambda k: k.settings.plan.min_left, "s",

@@ -88,6 +88,15 @@ class Situation:
         return self.limits.settings
 
 
+def noted(situation: Situation) -> object:
+    """What seldom changes, for `StateCheck.reads`."""
+    return (
+        situation.clock_error_s, situation.monitor_error, situation.malformed_scene,
+        situation.malformed_objects, situation.hand_overs, situation.identical,
+        situation.speed_jump, situation.publishers,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """What checks of candidates look at: all candidates of one plan at once.
@@ -144,9 +153,14 @@ class _Row:
 
 @dataclass(frozen=True)
 class StateCheck(_Row):
-    """A check of inputs or operation, made once a step."""
+    """A check of inputs or operation, made once a step.
+
+    `reads` gives all that `measure` looks at, where that is little and not the time: as long as it
+    is equal, a check that passed passes with the same outcome. Rows share it as one function.
+    """
 
     measure: Callable[[Situation], Measured] = field(kw_only=True)
+    reads: Callable[[Situation], object] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
