@@ -50,7 +50,7 @@ SEEDS_A_ROUND = 1_000
 LEARNING_RATE, ROUND_LEARNING_RATE, HEADS_LEARNING_RATE = 1e-3, 3e-4, 1e-3
 TEACHER_FRAMES_AN_HOUR, PILOT_FRAMES_AN_HOUR = 40_000, 25_000
 CPU_FRAMES_A_SECOND, GPU_FRAMES_A_SECOND = 45, 3000
-"""What two cores or an H100 train, for the plan of --hours; progress tells what this machine does.
+"""What --hours assumes of two cores and of a GPU; progress tells what this machine really does.
 
 For smaller encoders at 256x128 two cores were measured at 117 frames/s (ResNet-10 of width 24) and
 71 (width 32), for larger ones at 44 (ResNet-18 of width 32) and 14 (width 64); this is a ResNet-18
