@@ -215,6 +215,11 @@ def something_in_the_way_at_rest(world: World) -> Iterator[None]:
     )
     world.objects = lambda world: (car(8.0),)
     yield from run(world, 0.9)
+    world.on_plan = lambda plan, world: signed_plan(
+        plan, candidates=(constant(world.speed, 1.5),), objects=world.objects(world),
+        uncertainty=3.0,
+    )
+    yield from run(world, 0.3)
     world.objects = lambda world: ()
     yield from run(world, 0.3)
     world.speed = 0.0
@@ -389,6 +394,18 @@ def a_car_that_does_not_follow(world: World) -> Iterator[None]:
     yield from run(world, 2.0)
 
 
+def a_car_that_is_too_fast(world: World) -> Iterator[None]:
+    """It gains speed that nobody approved."""
+    began = world.now_ns
+
+    def faster(state: VehicleState, world: World) -> VehicleState:
+        speed = state.speed + 2.5 * (world.now_ns - began) / SECOND
+        return signed_state(state, speed=speed, wheel_speed=speed)
+
+    world.on_state = faster
+    yield from run(world, 1.4)
+
+
 def a_monitor_that_breaks(world: World) -> Iterator[None]:
     """Something that nothing can be done with at all, three times."""
     broken: Any = None
@@ -421,6 +438,7 @@ DRIVES: dict[str, tuple[Script, dict[str, Any]]] = {
             SETTINGS, driver=replace(SETTINGS.driver, requirement="L2"),
         )}),
         (a_car_that_does_not_follow, {}),
+        (a_car_that_is_too_fast, {}),
         (a_monitor_that_breaks, {}),
     )
 }

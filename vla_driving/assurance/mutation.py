@@ -269,7 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--survivors", action="store_true", help="try what survived again")
     parser.add_argument("--minutes", type=float, default=180.0, help="no new mutant after them")
     parser.add_argument(
-        "--budget", type=float, default=12.0, help="seconds of tests a mutant; quickest tests first"
+        "--budget", type=float, default=20.0, help="seconds of tests a mutant; quickest tests first"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
