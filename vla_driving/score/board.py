@@ -22,8 +22,6 @@ from vla_driving.vla.language.wordings import wordings
 
 PUBLIC = ("stack", "idm", "expert", "baseline", "stack_fp32", "teacher")
 CONTROLS = ("blacked_out", "frozen")
-INSTRUCTIONS_FROM = 900
-"""Seeds behind the first of the routes."""
 FILMED_CONTROLS = 2
 """Films of each control: all fail, and alike."""
 SCORE, PAGE = "score.json", "index.html"
@@ -110,7 +108,7 @@ def attempts(order: Order) -> list[compliance.Attempt]:
     """What is said to the stack: on seeds behind those of the routes."""
     if "stack" not in order.policies:
         return []
-    first = (order.seeds or (routes.FIRST_SEED, 0))[0] + INSTRUCTIONS_FROM
+    first = (order.seeds or (routes.FIRST_SEED, 0))[0] + routes.INSTRUCTIONS_BEHIND
     return compliance.attempts(wordings, order.wordings, first)
 
 

@@ -15,7 +15,7 @@ def score_page() -> str:
     wishes = "\n".join(f"| {intent} | {rule} |" for intent, rule in rules())
     return _PAGE.format(
         maps=maps, drivers=drivers, figures=figures, wishes=wishes, first=routes.FIRST_SEED,
-        left_out=_spans(routes.LOOKED_AT),
+        left_out=_spans(routes.LOOKED_AT), behind=routes.INSTRUCTIONS_BEHIND,
     )
 
 
@@ -68,8 +68,9 @@ out, since they were looked at before: {left_out}.
 {figures}
 
 ## Instructions
-Wordings of the reasoner's files, trained and held out, each said once in a scene that suits it. Not
-followed is also what ends in an at-fault collision or off the road.
+Wordings of the reasoner's files, trained and held out, each said once in a scene that suits it, of
+seeds from {behind} behind the first of the routes on. Not followed is also what ends in an at-fault
+collision or off the road.
 
 | intent | counts as followed |
 |---|---|

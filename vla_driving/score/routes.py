@@ -27,6 +27,8 @@ MAPS = {
 FIRST_SEED = 20_000
 LOOKED_AT = (*range(20_006, 20_010), *range(20_100, 20_171))
 """Driven before for other purposes; the score leaves them out."""
+INSTRUCTIONS_BEHIND = 900
+"""Seeds of the scenes with instructions, behind the first of the routes."""
 TRAFFIC = 0.1
 """Cars per 10 m of lane."""
 
