@@ -33,6 +33,7 @@ from vla_driving.contract.scene import (
     TrafficControlKind,
 )
 from vla_driving.contract.supervision import Heartbeat, SafetyState, Verdict
+from vla_driving.contract.trajectory import POINTS
 from vla_driving.contract.vehicle import DriverState, Gear, VehicleState
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import MonitorOutputs
@@ -266,6 +267,9 @@ def plans_that_are_refused(world: World) -> Iterator[None]:
     changes: tuple[Callable[[Plan], Plan], ...] = (
         lambda plan: signed_plan(plan, candidates=(tight,)),
         lambda plan: signed_plan(plan, candidates=(tight, *plan.candidates)),
+        lambda plan: signed_plan(plan, candidates=(
+            replace(plan.candidates[0], y=np.full(POINTS, np.inf, np.float32)),
+        )),
         lambda plan: signed_plan(plan, candidates=()),
         lambda plan: replace(plan, checksum=1),
         lambda plan: signed_plan(plan, sequence=0),
@@ -406,6 +410,17 @@ def a_car_that_is_too_fast(world: World) -> Iterator[None]:
     yield from run(world, 1.4)
 
 
+def a_car_that_ignores_its_cap(world: World) -> Iterator[None]:
+    """A plan asks for less speed, and nothing comes of it."""
+    def as_before(state: VehicleState, world: World) -> VehicleState:
+        world.speed = 8.0
+        return signed_state(state, speed=8.0, wheel_speed=8.0, acceleration=0.0)
+
+    world.on_plan = lambda plan, world: signed_plan(plan, speed_cap=3.0)
+    world.on_state = as_before
+    yield from run(world, 3.6)
+
+
 def a_monitor_that_breaks(world: World) -> Iterator[None]:
     """Something that nothing can be done with at all, three times."""
     broken: Any = None
@@ -439,6 +454,7 @@ DRIVES: dict[str, tuple[Script, dict[str, Any]]] = {
         )}),
         (a_car_that_does_not_follow, {}),
         (a_car_that_is_too_fast, {}),
+        (a_car_that_ignores_its_cap, {}),
         (a_monitor_that_breaks, {}),
     )
 }

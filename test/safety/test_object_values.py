@@ -187,3 +187,9 @@ def test_what_the_other_list_lacks(
 ) -> None:
     found = missing(listed(*known), listed(*other), PATH, WIDTH, APART)
     assert found == pytest.approx(distance, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize(("turned", "forward"), [(1.2, True), (-1.5, True), (1.6, False)])
+def test_which_paths_never_turn_back(turned: float, forward: bool) -> None:
+    bend = turned / 32.0
+    assert Paths(batch(START, (constant(5.0), constant(5.0, 0.0, bend)))).forward is forward
