@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,21 @@ def test_the_page_does_without_what_was_not_driven() -> None:
     made = result(asked, tasks, {t.name: row_of(t, False) for t in tasks}) | {"sources": "abc"}
     assert "Not driven" in page(made) or "None were driven" in page(made)
     assert "idm" in "\n".join(board.summary(made))
+
+
+def test_drives_with_instructions_are_no_routes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_well(tasks: list[Task], *_: object) -> dict[str, Any]:
+        return {t.name: row_of(t, False) for t in tasks}
+
+    monkeypatch.setattr(board, "drive_all", all_well)
+    assert board.score(order(policies=("stack",)), tmp_path, lambda line: None) == 0
+    made = json.loads((tmp_path / "score.json").read_text(encoding="utf-8"))
+    assert made["policies"]["stack"]["routes"] == 9
+    assert made["instructions"]["tried"]["trained"] > 9
+    assert not made["failures"]
+    assert made["actor_ms_p50"] > 0.0 and made["weights_mb"] > 0.1
 
 
 def test_a_result_is_kept_until_something_changes(tmp_path: Path) -> None:

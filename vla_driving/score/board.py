@@ -69,7 +69,8 @@ def score(order: Order, out: Path, say: Say) -> int:
     order = _without_missing(order, say)
     kept = Kept(out, order.models, frozenset(n for n, p in POLICIES.items() if p.sees))
     tries = attempts(order)
-    tasks = [*plan(order), *compliance.tasks(tries)]
+    driven = plan(order)
+    tasks = [*driven, *compliance.tasks(tries)]
     say(f"{len(tasks)} drives, {order.workers} at a time, sources {kept.sources}; results in {out}")
     found: dict[str, dict[str, Any]] = {}
     try:
@@ -77,7 +78,7 @@ def score(order: Order, out: Path, say: Say) -> int:
     except KeyboardInterrupt:
         say("cut off: the same command goes on from here")
         found = {t.name: row for t in tasks if (row := kept.read(t)) is not None}
-    content = result(order, tasks, found)
+    content = result(order, driven, found)
     content["sources"] = kept.sources
     if tries:
         content["instructions"] = told = compliance.judged(tries, found)
