@@ -169,6 +169,7 @@ PATH = Paths(batch(START, (constant(10.0),)))
         ((thing(20.0),), (thing(20.0), thing(50.0)), math.inf),
         ((thing(20.0, 1.5),), (thing(20.0, -3.4),), math.inf),
         ((thing(20.0, 1.5),), (thing(20.0, -3.6),), 20.0),
+        ((thing(20.0, 5.0), thing(12.0)), (), 12.0),
         ((thing(20.0),), (thing(25.0),), math.inf),
         ((thing(20.0, 2.0),), (), math.inf),
         ((thing(0.0),), (), math.inf),

@@ -112,6 +112,13 @@ def test_a_stop_without_a_cause_takes_the_first_that_comes() -> None:
     assert cause.text == outcome(EYES).text()
 
 
+def test_what_was_said_while_driving_is_no_cause_of_a_stop() -> None:
+    cause = Cause()
+    cause.note(False, L.MINIMAL_RISK, outcome(GEAR, 3.0))
+    cause.note(True, L.MINIMAL_RISK, outcome(EYES))
+    assert cause.text == outcome(EYES).text()
+
+
 def test_results_are_kept_while_nothing_changes() -> None:
     results = Results()
     (first,) = results.of([outcome()])

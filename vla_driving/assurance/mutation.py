@@ -88,6 +88,12 @@ class Prints:
                 helpers.update(name.encode() + b"\0" + text + b"\0")
         return cls(source_hash(root), helpers.hexdigest(), files)
 
+    def text_of(self, test: str) -> str:
+        """Of a test's file and the helpers alone."""
+        return hashlib.sha256(
+            f"{self.helpers}{self.files.get(test.split('::')[0])}".encode()
+        ).hexdigest()[:16]
+
     def print_of(self, test: str) -> str:
         """Of one test by its id; of all of them for anything else."""
         files = self.files.get(test.split("::")[0]) or json.dumps(self.files)
@@ -113,8 +119,9 @@ class Memory:
         """What is kept, or nothing."""
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         tests = kept.get("tests", {})
-        calls = {test: (seconds, called) for test, (_, seconds, called) in tests.items()}
-        passing = {test for test, (mark, *_) in tests.items() if mark == prints.print_of(test)}
+        same = {test: row for test, row in tests.items() if row[1] == prints.text_of(test)}
+        calls = {test: (seconds, called) for test, (_, _, seconds, called) in same.items()}
+        passing = {test for test, row in same.items() if row[0] == prints.print_of(test)}
         return cls(path, prints, kept.get("rows", {}), calls, passing)
 
     def verdict(self, mutant: Mutant) -> Verdict | None:
@@ -137,7 +144,10 @@ class Memory:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
         tests = {
-            test: (self.prints.print_of(test) if test in self.passing else "", seconds, called)
+            test: (
+                self.prints.print_of(test) if test in self.passing else "",
+                self.prints.text_of(test), seconds, called,
+            )
             for test, (seconds, called) in self.calls.items()
         }
         part.write_text(json.dumps({"tests": tests, "rows": self.rows}), encoding="utf-8")
