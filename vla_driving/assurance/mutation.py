@@ -19,6 +19,7 @@ import json
 import math
 import os
 import random
+import re
 import sys
 import time
 import tomllib
@@ -69,35 +70,48 @@ def generated(root: Path, path: str) -> list[Mutant]:
 
 @dataclass(frozen=True)
 class Prints:
-    """What verdicts depend on: the sources, the helpers of tests, each file of tests."""
+    """What verdicts depend on: the sources, and each file of tests with the helpers it imports."""
 
     sources: str
-    helpers: str
     files: dict[str, str]
 
     @classmethod
     def of(cls, root: Path) -> Prints:
-        """Of the tree as it is."""
-        helpers, files = hashlib.sha256(), {}
-        kept = (path for folder in TESTS for path in (root / folder).rglob("*") if path.is_file())
-        for path in sorted(path for path in kept if path.suffix in (".py", ".txt")):
-            name, text = path.relative_to(root).as_posix(), path.read_bytes()
-            if path.name.startswith("test_"):
-                files[name] = hashlib.sha256(text).hexdigest()
-            else:
-                helpers.update(name.encode() + b"\0" + text + b"\0")
-        return cls(source_hash(root), helpers.hexdigest(), files)
+        """Of the tree as it is. A file that names a folder beside it depends on what is there."""
+        found = [path for folder in TESTS for path in (root / folder).rglob("*.py")]
+        helpers = {path.stem: path for path in found if not path.name.startswith("test_")}
+        files = {}
+        for path in sorted(found):
+            needed, digest = _needed(path, helpers), hashlib.sha256()
+            for part in sorted(needed):
+                digest.update(part.relative_to(root).as_posix().encode() + part.read_bytes())
+            files[path.relative_to(root).as_posix()] = digest.hexdigest()
+        return cls(source_hash(root), files)
 
     def text_of(self, test: str) -> str:
-        """Of a test's file and the helpers alone."""
-        return hashlib.sha256(
-            f"{self.helpers}{self.files.get(test.split('::')[0])}".encode()
-        ).hexdigest()[:16]
+        """Of a test by its id, whatever the sources; of all of them for anything else."""
+        text = self.files.get(test.split("::")[0]) or json.dumps(self.files)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def print_of(self, test: str) -> str:
-        """Of one test by its id; of all of them for anything else."""
-        files = self.files.get(test.split("::")[0]) or json.dumps(self.files)
-        return hashlib.sha256(f"{self.sources}{self.helpers}{files}".encode()).hexdigest()[:16]
+        """Of a test, or of all of them, and the sources."""
+        return hashlib.sha256(f"{self.sources}{self.text_of(test)}".encode()).hexdigest()[:16]
+
+
+def _needed(path: Path, helpers: dict[str, Path]) -> set[Path]:
+    needed, left = set(), [path]
+    while left:
+        part = left.pop()
+        if part in needed:
+            continue
+        needed.add(part)
+        text = part.read_text(encoding="utf-8")
+        imported = re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE)
+        left += [helpers[name] for name in imported if name in helpers]
+        for folder in part.parent.iterdir():
+            if folder.is_dir() and f'"{folder.name}"' in text:
+                needed |= set(folder.glob("*.*"))
+    return needed
 
 
 @dataclass
