@@ -121,9 +121,10 @@ class World:
     driver: dict[str, bool] = field(default_factory=dict)
     lowest_acceleration: float = 0.0
     camera: FrameStatus = FrameStatus.OK
+    cameras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.monitor = SafetyMonitor(self.settings, self.vehicle, RATES)
+        self.monitor = SafetyMonitor(self.settings, self.vehicle, RATES, self.cameras)
         self._count = 0
         self._pending: list[tuple[Nanoseconds, Plan]] = []
 

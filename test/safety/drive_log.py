@@ -52,10 +52,10 @@ def lines(world: World, steps: Iterator[None], passing: bool) -> Iterator[str]:
     state: SafetyState | None = None
     for count, _ in enumerate(steps):
         out: MonitorOutputs = world.outputs[-1]
-        at = f"{(world.now_ns - START) / SECOND:.2f}"
-        yield from _events(at, out)
+        at = _seconds(world.now_ns)
+        yield from _events(out)
         if out.safety_state is not None:
-            yield from _state(at, out.safety_state, state, passing)
+            yield from _state(out.safety_state, state, passing)
             state = out.safety_state
         if out.approved is not None:
             now = _flags(out.approved)
@@ -64,17 +64,21 @@ def lines(world: World, steps: Iterator[None], passing: bool) -> Iterator[str]:
             flags = now
 
 
-def _events(at: str, out: MonitorOutputs) -> Iterator[str]:
+def _seconds(stamp_ns: int) -> str:
+    return f"{(stamp_ns - START) / SECOND:.2f}"
+
+
+def _events(out: MonitorOutputs) -> Iterator[str]:
     for event in out.events:
         yield (
-            f"{at} event {event.severity.name} {event.source} {event.name} about {event.subject}: "
-            f"{_short(event.value)} of {_short(event.limit)} {event.unit} | {event.text}"
+            f"{_seconds(event.stamp_ns)} event {event.severity.name} {event.source} {event.name} "
+            f"about {event.subject}: {_short(event.value)} of {_short(event.limit)} {event.unit} "
+            f"| {event.text}"
         )
 
 
-def _state(
-    at: str, state: SafetyState, before: SafetyState | None, passing: bool
-) -> Iterator[str]:
+def _state(state: SafetyState, before: SafetyState | None, passing: bool) -> Iterator[str]:
+    at = _seconds(state.stamp_ns)
     told = (
         state.level, state.engagement, state.manoeuvre, state.ready, state.alert,
         state.alert_text,
@@ -128,6 +132,10 @@ def _approved(plan: ApprovedPlan, world: World) -> str:
 
 # -- drives ------------------------------------------------------------------------------------
 
+EDGE = LaneLine(
+    LaneLineKind.ROAD_EDGE_RIGHT, 0.9, np.linspace(-10.0, 120.0, 60, dtype=np.float32),
+    np.full(60, -4.0, np.float32),
+)
 Script = Callable[[World], Iterator[None]]
 
 
@@ -154,9 +162,16 @@ def a_drive_that_begins(world: World) -> Iterator[None]:
     yield from run(world, 0.6)
 
 
+def a_camera_that_was_never_there(world: World) -> Iterator[None]:
+    """The set is not this car's: no engaging."""
+    yield from run(world, 0.3, engage_button=True)
+
+
 def a_driver_who_takes_over(world: World) -> Iterator[None]:
     """Steers, accelerates, brakes, cancels, and asks by the cockpit."""
+    world.on_state = lambda state, world: state if state.sequence % 2 else None
     yield from run(world, 0.2, steering_override=True)
+    world.on_state = lambda state, world: state
     yield from run(world, 0.7)
     yield from run(world, 0.2, accelerator_override=True)
     yield from run(world, 0.7)
@@ -194,7 +209,9 @@ def a_state_that_is_lost_while_stopping(world: World) -> Iterator[None]:
 
 
 def something_that_appears_late(world: World) -> Iterator[None]:
-    """Full braking, then hold."""
+    """Full braking, in the lane although the edge is free, then hold."""
+    world.on_plan = lambda plan, world: signed_plan(plan, lane_lines=(EDGE,))
+    yield from run(world, 0.2)
     x = world.x + 14.0
     world.objects = lambda world: (world.ahead(x, world.y),)
     yield from run(world, 3.0)
@@ -270,6 +287,7 @@ def plans_that_are_refused(world: World) -> Iterator[None]:
         lambda plan: signed_plan(plan, candidates=(
             replace(plan.candidates[0], y=np.full(POINTS, np.inf, np.float32)),
         )),
+        lambda plan: signed_plan(plan, objects=(car(30.0), replace(car(40.0), x=np.nan))),
         lambda plan: signed_plan(plan, candidates=()),
         lambda plan: replace(plan, checksum=1),
         lambda plan: signed_plan(plan, sequence=0),
@@ -347,11 +365,7 @@ def inputs_that_are_wrong(world: World) -> Iterator[None]:
 
 def a_camera_that_is_covered(world: World) -> Iterator[None]:
     """It is named, and the car stops beside the edge that was seen last."""
-    edge = LaneLine(
-        LaneLineKind.ROAD_EDGE_RIGHT, 0.9, np.linspace(-10.0, 120.0, 60, dtype=np.float32),
-        np.full(60, -4.0, np.float32),
-    )
-    world.on_plan = lambda plan, world: signed_plan(plan, lane_lines=(edge,))
+    world.on_plan = lambda plan, world: signed_plan(plan, lane_lines=(EDGE,))
     yield from run(world, 0.3)
     world.camera = FrameStatus.COVERED
     yield from run(world, 4.4)
@@ -435,6 +449,7 @@ DRIVES: dict[str, tuple[Script, dict[str, Any]]] = {
     script.__name__: (script, {"speed": 8.0, "target_speed": 8.0, **how})
     for script, how in (
         (a_drive_that_begins, {"begins": True}),
+        (a_camera_that_was_never_there, {"begins": True, "cameras": ("front", "left")}),
         (a_driver_who_takes_over, {"target_speed": 10.0}),
         (plans_that_are_lost, {"curvature": 0.02, "speed": 4.5, "target_speed": 4.5}),
         (a_state_that_is_lost_while_stopping, {"speed": 4.0, "target_speed": 4.0}),
@@ -464,7 +479,7 @@ def log_of(name: str) -> Iterator[str]:
     """The lines of a drive, as it goes on."""
     script, how = DRIVES[name]
     if how.get("begins"):
-        world = World(speed=how["speed"], target_speed=how["target_speed"])
+        world = World(**{name: value for name, value in how.items() if name != "begins"})
     else:
         world = copy.deepcopy(_engaged(tuple(how.items())))
     return lines(world, script(world), passing=name == "a_drive_that_begins")

@@ -25,10 +25,12 @@ pytestmark = pytest.mark.requirement("SR-02", "SR-03")
 GOOD, TIGHT, FAST = constant(8.0), constant(8.0, 0.0, 0.3), constant(8.0, 0.5)
 
 
-def approval(yaw_rate: float = 0.0) -> Approval:
+def approval(yaw_rate: float = 0.0, speed: float = 8.0) -> Approval:
     motion = EgoMotion()
     for k in range(51):
-        motion.add(replace(STATE, stamp_ns=START + (k - 25) * STEP, speed=8.0, yaw_rate=yaw_rate))
+        motion.add(
+            replace(STATE, stamp_ns=START + (k - 25) * STEP, speed=speed, yaw_rate=yaw_rate)
+        )
     return Approval(Limits(SETTINGS, VEHICLE), motion)
 
 
@@ -243,3 +245,12 @@ def test_each_candidate_jumps_by_itself() -> None:
     assert shift(made, plan) == pytest.approx(0.02, abs=1e-3)
     assert made.approved is not None
     assert made.approved.trajectory is plan.candidates[1]
+
+
+def test_a_plan_that_stands_may_jump_as_well() -> None:
+    made, stands = approval(speed=0.0), constant(0.0)
+    made.consider(plan_of((stands,)), 0.0, 25.0, START)
+    plan = plan_of((beside(stands, 0.7),), START + 5 * STEP, 2)
+    made.consider(plan, 0.0, 25.0, plan.stamp_ns)
+    found = next(o.value for o in made.shown() if o.check.name == "plan_shift")
+    assert found == pytest.approx(0.7)

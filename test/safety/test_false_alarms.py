@@ -22,11 +22,11 @@ LIMITS = Limits(SETTINGS, VEHICLE)
 
 
 def candidates(path: Trajectory, speed: float, rss_slack: float, **changes: object) -> Candidates:
-    far = np.full(1, NOWHERE_M, np.float32)
-    never, zero = np.full(1, NEVER_S, np.float32), np.zeros(1)
-    none = np.zeros(1, np.float32)
+    far = np.full(1, NOWHERE_M)
+    never, zero = np.full(1, NEVER_S), np.zeros(1)
+    none = np.zeros(1)
     near = Approach(
-        never, never, far, np.full(1, rss_slack, np.float32), far, far, none, far
+        never, never, far, np.full(1, rss_slack), far, far, none, far
     )
     return Candidates(
         LIMITS, batch(START, (path,)), plan_of((path,), **changes), 0.1, speed, zero, near, zero,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cmath
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,7 @@ def test_an_object_as_numbers() -> None:
         (thing(1.0, vy=math.nan), 0, 1), (thing(1.0, heading=math.nan), 0, 1),
         (thing(1.0, length=math.nan), 0, 1), (thing(1.0, width=-math.inf), 0, 1),
         (thing(1.0, probability=math.nan), 0, 1),
+        (replace(thing(1.0), height=math.nan), 1, 0),
     ],
 )
 def test_which_are_kept(item: SceneObject, kept: int, malformed: int) -> None:

@@ -300,3 +300,7 @@ def test_where_contact_is_looked_for(
     now_s: float, horizon_s: float, found: tuple[int, int]
 ) -> None:
     assert samples(now_s, horizon_s) == found
+
+
+def test_where_nobody_is_ahead_nobody_leads() -> None:
+    assert near(constant(5.0), car(12.0, 6.0, 3.0)).lead_speed[0] == 0.0

@@ -29,10 +29,10 @@ SPEED = 10.0
 def judge(*trajectories: Trajectory, speed: float = SPEED, **changes: object) -> Judgement:
     plan: Plan = plan_of(trajectories, **changes)
     count = len(trajectories)
-    far = np.full(count, NOWHERE_M, np.float32)
-    never = np.full(count, NEVER_S, np.float32)
+    far = np.full(count, NOWHERE_M)
+    never = np.full(count, NEVER_S)
     zero = np.zeros(count)
-    near = Approach(never, never, far, far, far, far, zero.astype(np.float32), far)
+    near = Approach(never, never, far, far, far, far, zero, far)
     return JUDGE.judge(
         Candidates(
             LIMITS, batch(START, trajectories), plan, 0.1, speed, zero, near, zero, zero, speed,

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.requirement("SR-09")
 
 
 def overrun(path: Trajectory, *controls: TrafficControl) -> float:
-    never, far = np.full(1, NEVER_S, np.float32), np.full(1, NOWHERE_M, np.float32)
-    none, zero = np.zeros(1, np.float32), np.zeros(1)
+    never, far = np.full(1, NEVER_S), np.full(1, NOWHERE_M)
+    none, zero = np.zeros(1), np.zeros(1)
     given = Candidates(
         LIMITS, batch(START, (path,)), plan_of((path,), traffic_controls=controls), 0.1, SPEED,
         zero, Approach(never, never, far, far, far, far, none, far), zero, zero, SPEED, zero > 0.0,

@@ -90,7 +90,7 @@ def test_a_car_that_stands_keeps_no_distance(speed: float, slack: float) -> None
         # The cap falls by 1 m/s within the second that is looked at.
         (-1.0, 0.0, 8.0, 0.0), (-0.95, 0.0, 8.0, -1.0), (-1.0, 0.0, 7.9, -1.0),
         (-1.0, -9.0, 8.0, -1.0), (-0.9, 0.2, 8.0, 0.0), (-0.9, 0.0, 8.0, -1.0),
-        (0.0, 9.0, 8.0, -1.0), (0.0, 0.0, 9.1, 0.0),
+        (0.0, 9.0, 8.0, -1.0), (0.0, 0.0, 9.1, 0.0), (-0.95, 9.0, 1.0, 0.0),
     ],
 )
 def test_giving_way_is_slowing_as_the_cap_would(
