@@ -113,7 +113,7 @@ def test_a_frozen_encoder_stays_as_it_is_and_its_features_are_kept(clips, words,
 
 @pytest.mark.parametrize("part", ["memory", "text", "route"])
 def test_each_part_can_be_left_out(clips, words, tmp_path, part):
-    size = replace(TINY, **{part: False})
+    size = replace(TINY, memory=part != "memory", text=part != "text", route=part != "route")
     fit(clips, clips, words, replace(SETTINGS, steps=1, scene=False), tmp_path, size)
     model = Pilot(size).eval()
     model.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))

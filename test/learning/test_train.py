@@ -12,6 +12,7 @@ from vla_driving.contract.navigation import Turn
 from vla_driving.learning import train as module
 from vla_driving.learning.clips import clip_paths
 from vla_driving.learning.drive import Route
+from vla_driving.learning.driving import load_setting
 from vla_driving.learning.network import Pilot, PilotSettings
 from vla_driving.learning.pilot_driver import PilotDriver
 from vla_driving.learning.release import Provenance, release
@@ -32,7 +33,7 @@ def route(seed: int, success: bool, completion: float = 1.0) -> Route:
 
 def workshop(work, **changes) -> Workshop:
     recipe = Recipe(**{"routes": 2, **changes})
-    return Workshop(recipe, work, None, Words({}), "0.0.1")
+    return Workshop(recipe, work, load_setting(sees=False), Words({}), "0.0.1")
 
 
 @pytest.mark.parametrize("hours", [0.5, 2.0, 8.0, 24.0])
