@@ -83,18 +83,20 @@ _TRIED = """\
 ## What is tried
 
 **Fuzzing.** `make fuzz` drives monitor and bridge as they are, chained, over short closed-loop
-drives that are engaged and under way, with an adversary on the wires. *A case is one plan or one
-vehicle state that the adversary made or altered and that came to the monitor*; a plan of several
-candidates is one case. Kinds (`assurance/fuzzing/adversary.py`): not finite, shifted, teleporting,
-mirrored, scaled, cut or overlong arrays, flipped bits, other actions, numbers and stamps, validity,
-plans spliced of two, sound motions at and beyond the limits, drifts, objects on and about the path,
-lying speeds, pedals and buttons, jumps of the clock; with the right checksum, or a wrong one. An
-oracle that knows the car's limits and nothing of the code (`assurance/fuzzing/oracle.py`) judges
-every approved plan and every command. What it finds wrong is reduced to the attacks that it takes
-and kept in `out/safety/escapes/`; `python -m vla_driving.assurance.fuzz --repeat FILE` shows it
-again. `--cases`, `--seed` and `--minutes` say how long. The same seed tries the same drives. At a
-speed that is lied about in both sources alike, angle and rates are still kept, lateral acceleration
-is kept for the speed that was told.
+drives that are engaged and under way, with an adversary on the wires. *A case is one message
+(plan, vehicle state, object list or, on the link to the bridge, approved plan) that the adversary
+made or altered and that arrived*; a plan of several candidates is one case. Kinds
+(`assurance/fuzzing/adversary.py`): not finite, shifted, teleporting, mirrored, scaled, cut or
+overlong arrays, flipped bits, other actions, numbers and stamps, validity, plans spliced of two,
+sound motions at and beyond the limits, drifts, objects on and about the path, lying speeds, pedals
+and buttons, jumps of the clock; with the right checksum, or a wrong one; object lists crowded,
+emptied, restamped, unsigned or absent; approved plans lost, late, altered, forged, renumbered or
+from a second publisher. An oracle that knows the car's limits and nothing of the code
+(`assurance/fuzzing/oracle.py`) judges every approved plan and every command. What it finds wrong
+is reduced to the attacks that it takes and kept in `out/safety/escapes/`; `python -m
+vla_driving.assurance.fuzz --repeat FILE` shows it again. `--cases`, `--seed` and `--minutes` say
+how long. The same seed tries the same drives. At a speed that is lied about in both sources alike,
+angle and rates are still kept, lateral acceleration is kept for the speed that was told.
 
 **Mutation.** `make mutation` changes one thing in one function of `safety/` or of the envelope (a
 sign, a bound, a condition, an argument, a word: the operators of mutmut) and asks whether a test of
