@@ -64,6 +64,7 @@ from vla_driving.safety import heartbeats
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import SafetyMonitor
 from vla_driving.safety.settings import SafetyMonitorSettings
+from vla_driving.score.interventions import Intervention, intervention, reaction_begun
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S, SimulatorError
 from vla_driving.simulation.scenario import Scenario
 from vla_driving.simulation.truth import Truth
@@ -96,20 +97,6 @@ _AROUND_S = (1.0, 3.0)
 """Before and after a reaction, within which what happened may have been the reason for it."""
 _HALF_SECOND = 5
 """Periods over which lateral jerk is a mean (UN R79 5.6.2.1.3)."""
-
-
-@dataclass(frozen=True)
-class Intervention:
-    """One thing the monitor did: the level or hand-over, and the check behind it."""
-
-    seed: int
-    time_s: float
-    reaction: str
-    check: str
-    value: float
-    limit: float
-    unit: str
-    why: str
 
 
 @dataclass
@@ -433,41 +420,13 @@ class _Run:
         waited, self._waits = self._waits, self._stack.waits
         self._result.waits += self._waits and not waited
         self._result.waited_s += PHYSICS_STEP_S * self._waits
-        reaction = _reaction(before, self._before)
+        reaction = reaction_begun(before, self._before)
         if reaction and not (self._waits and reaction == Level.DEGRADED.name):
-            self._result.interventions.append(
-                _intervention(self._result.seed, self._world.time_s, reaction, safety)
-            )
+            found = intervention(self._world.time_s, reaction, safety)
+            self._result.interventions.append(found)
 
 
 _CHANGES = ("engagement", "level")
-_State = tuple[Engagement, Level]
-
-
-def _reaction(before: _State, after: _State) -> str:
-    """What the monitor has just begun to do, or nothing."""
-    idle = (Engagement.DISABLED, Engagement.PRE_ENABLED)
-    if after[0] in idle:
-        return ""
-    if after[0] == Engagement.SOFT_DISABLING and before[0] != after[0]:
-        return "HAND_OVER"
-    level = Level.NOMINAL if before[0] in idle else before[1]
-    stands = Level.STOPPED in (level, after[1])
-    return after[1].name if after[1] > level and not stands else ""
-
-
-def _intervention(
-    seed: int, time_s: float, reaction: str, safety: SafetyState
-) -> Intervention:
-    asking = [c for c in safety.checks if c.reaction > Level.NOMINAL]
-    named = [c for c in asking if c.detail and c.detail in safety.alert_text]
-    worst = max(named or asking, key=lambda c: c.reaction, default=None)
-    if worst is None:
-        return Intervention(seed, time_s, reaction, "", 0.0, 0.0, "", safety.alert_text)
-    return Intervention(
-        seed, time_s, reaction, worst.name, worst.value, worst.limit, worst.unit,
-        safety.alert_text,
-    )
 
 
 @dataclass
@@ -500,7 +459,10 @@ class Result:
             "waited_s": round(sum(d.waited_s for d in self.good), 1),
             "seeds": [d.seed for d in self.good],
             "by_check": dict(Counter(i.check for i in self.interventions).most_common()),
-            "interventions": [dataclasses.asdict(i) for i in self.interventions],
+            "interventions": [
+                {"seed": d.seed, **dataclasses.asdict(i)}
+                for d in self.good for i in d.interventions
+            ],
             "checks_that_spoke_without_a_reaction": dict(remarks.most_common()),
             "set_aside": [
                 {"seed": d.seed, "map": d.map, "ended": d.ended, "teacher_alone": alone,

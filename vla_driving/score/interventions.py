@@ -10,6 +10,9 @@ _IDLE = (Engagement.DISABLED, Engagement.PRE_ENABLED)
 _GIVEN_UP = (Engagement.SOFT_DISABLING, Engagement.MINIMAL_RISK, Engagement.STOPPED)
 
 
+State = tuple[Engagement, Level]
+
+
 @dataclass(frozen=True)
 class Intervention:
     """One thing the monitor began to do: the level or hand-over, and the check behind it."""
@@ -33,19 +36,19 @@ class Watch:
 
     interventions: list[Intervention] = field(default_factory=list)
     disengagements: int = 0
-    _before: tuple[Engagement, Level] = (Engagement.DISABLED, Level.NOMINAL)
+    _before: State = (Engagement.DISABLED, Level.NOMINAL)
 
     def see(self, safety: SafetyState, time_s: float) -> None:
         """Take in the newest state."""
         before, self._before = self._before, (safety.engagement, safety.level)
         if safety.engagement in _GIVEN_UP and before[0] not in _GIVEN_UP:
             self.disengagements += 1
-        reaction = _reaction(before, self._before)
+        reaction = reaction_begun(before, self._before)
         if reaction:
-            self.interventions.append(_intervention(time_s, reaction, safety))
+            self.interventions.append(intervention(time_s, reaction, safety))
 
 
-def _reaction(before: tuple[Engagement, Level], after: tuple[Engagement, Level]) -> str:
+def reaction_begun(before: State, after: State) -> str:
     """What the monitor has just begun to do, or nothing."""
     if after[0] in _IDLE:
         return ""
@@ -56,7 +59,8 @@ def _reaction(before: tuple[Engagement, Level], after: tuple[Engagement, Level])
     return after[1].name if after[1] > level and not stands else ""
 
 
-def _intervention(time_s: float, reaction: str, safety: SafetyState) -> Intervention:
+def intervention(time_s: float, reaction: str, safety: SafetyState) -> Intervention:
+    """The reaction with the check that the alert names, or the one that asks for most."""
     asking = [c for c in safety.checks if c.reaction > Level.NOMINAL]
     named = [c for c in asking if c.detail and c.detail in safety.alert_text]
     worst = max(named or asking, key=lambda c: c.reaction, default=None)
