@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from vla_driving.contract.plan import (
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.scene import ObjectClass, ObjectList, SceneObject
 from vla_driving.contract.settings import from_mapping, read_yaml
-from vla_driving.contract.supervision import CheckResult, SafetyState
+from vla_driving.contract.supervision import CheckResult, Engagement, Level, SafetyState
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.contract.vehicle import (
     DriverState,
@@ -245,3 +246,22 @@ class World:
         cos, sin = float(np.cos(self.yaw)), float(np.sin(self.yaw))
         dx, dy = x - self.x, y - self.y
         return car(cos * dx + sin * dy, cos * dy - sin * dx, speed, -self.yaw)
+
+
+def engaged(seconds: float = 1.2, **kwargs: Any) -> World:
+    """A car that drives itself, at 10 m/s unless told otherwise."""
+    world = World(**{"speed": 10.0, **kwargs}).engage().run(seconds)
+    assert status(world) == (Level.NOMINAL, Engagement.ENABLED), world.safety
+    return world
+
+
+def status(world: World) -> tuple[Level, Engagement]:
+    """Level and engagement as last said."""
+    assert world.safety is not None
+    return world.safety.level, world.safety.engagement
+
+
+def text(world: World) -> str:
+    """The alert line as last said."""
+    assert world.safety is not None
+    return world.safety.alert_text

@@ -19,9 +19,12 @@ from drive import (
     VEHICLE,
     World,
     constant,
+    engaged,
     plan_of,
     signed_plan,
     signed_state,
+    status,
+    text,
 )
 
 from vla_driving.contract.checksum import approved_plan_checksum, signed
@@ -47,21 +50,7 @@ from vla_driving.safety.monitor import SafetyMonitor
 NO_DRIVER = replace(SETTINGS, driver=replace(SETTINGS.driver, requirement="L4"))
 
 
-def engaged(seconds: float = 1.2, **kwargs: Any) -> World:
-    """A car that drives itself, at 10 m/s unless told otherwise."""
-    world = World(**{"speed": 10.0, **kwargs}).engage().run(seconds)
-    assert status(world) == (Level.NOMINAL, Engagement.ENABLED), world.safety
-    return world
 
-
-def status(world: World) -> tuple[Level, Engagement]:
-    assert world.safety is not None
-    return world.safety.level, world.safety.engagement
-
-
-def text(world: World) -> str:
-    assert world.safety is not None
-    return world.safety.alert_text
 
 
 def approved_sources(world: World, first: int = 0) -> set[PlanSource]:

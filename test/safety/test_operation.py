@@ -10,7 +10,19 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from drive import RATES, SETTINGS, VEHICLE, World, car, constant, signed_plan, signed_state
+from drive import (
+    RATES,
+    SETTINGS,
+    VEHICLE,
+    World,
+    car,
+    constant,
+    engaged,
+    signed_plan,
+    signed_state,
+    status,
+    text,
+)
 
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.frames import FrameStatus
@@ -25,20 +37,7 @@ from vla_driving.safety.speed_cap import SpeedCap
 Change = Callable[[MonitorInputs, World], MonitorInputs]
 
 
-def engaged(seconds: float = 1.2, **kwargs: Any) -> World:
-    world = World(**{"speed": 10.0, **kwargs}).engage().run(seconds)
-    assert status(world) == (Level.NOMINAL, Engagement.ENABLED), world.safety
-    return world
 
-
-def status(world: World) -> tuple[Level, Engagement]:
-    assert world.safety is not None
-    return world.safety.level, world.safety.engagement
-
-
-def text(world: World) -> str:
-    assert world.safety is not None
-    return world.safety.alert_text
 
 
 def routed(aside: float = 0.0, turn: Turn = Turn.NONE, to_goal: float = 500.0) -> Change:

@@ -9,30 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drive import SETTINGS, World, car, constant, signed_plan
+from drive import SETTINGS, World, car, constant, engaged, signed_plan, status, text
 
 from vla_driving.contract.frames import FrameStatus
 from vla_driving.contract.plan import Plan, PlanSource
 from vla_driving.contract.scene import SceneObject
 from vla_driving.contract.supervision import Engagement, Level
 from vla_driving.contract.trajectory import POINTS
-
-
-def engaged(target_speed: float) -> World:
-    """A car that drives itself at that speed."""
-    world = World(speed=target_speed, target_speed=target_speed).engage().run(1.2)
-    assert status(world) == (Level.NOMINAL, Engagement.ENABLED)
-    return world
-
-
-def status(world: World) -> tuple[Level, Engagement]:
-    assert world.safety is not None
-    return world.safety.level, world.safety.engagement
-
-
-def text(world: World) -> str:
-    assert world.safety is not None
-    return world.safety.alert_text
 
 
 def nan_plan(plan: Plan, world: World) -> Plan:
@@ -62,7 +45,7 @@ def crossing(since_s: float, until_s: float) -> Callable[[World], tuple[SceneObj
 
 def standing() -> World:
     """Engaged, and the plan is to stand."""
-    return engaged(0.0)
+    return engaged(speed=0.0, target_speed=0.0)
 
 
 def starts(plan: Plan, world: World) -> Plan:
@@ -95,7 +78,7 @@ def test_a_car_that_stands_waits_while_its_way_is_blocked_and_then_drives_on() -
 
 @pytest.mark.requirement("SR-05")
 def test_who_moves_does_not_wait_but_stops() -> None:
-    world = engaged(target_speed=3.0)
+    world = engaged(speed=3.0, target_speed=3.0)
     world.objects = crossing(0.0, math.inf)
     world.run(1.0)
     assert status(world)[1] in (Engagement.MINIMAL_RISK, Engagement.STOPPED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -91,13 +92,13 @@ class Passenger:
         self._said_s = now
         self._change(intent=intent)
 
-    def _change(self, **values: object) -> None:
+    def _change(self, **values: Any) -> None:
         number = self._command.sequence + 1
         now_ns = nanoseconds(self._world.time_s)
         self._clear_s = None
         self._command = replace(
             self._command, stamp_ns=now_ns, sequence=number, instruction_id=number,
-            expires_ns=now_ns + nanoseconds(600.0), **values,  # type: ignore[arg-type]
+            expires_ns=now_ns + nanoseconds(600.0), **values,
         )
 
     def _side(self) -> Intent:
