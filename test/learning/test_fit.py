@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from vla_driving.contract.language import Intent
 from vla_driving.learning.augment import augment, mirror_images, mirror_labels
 from vla_driving.learning.clips import clip_paths
 from vla_driving.learning.dataset import DatasetError
+from vla_driving.learning.features import features
 from vla_driving.learning.fit import (
     FitSettings,
     answers,
@@ -109,6 +111,26 @@ def test_a_frozen_encoder_stays_as_it_is_and_its_features_are_kept(clips, words,
         same = torch.equal(value, after[name])
         assert same or not name.startswith("encoder."), name
     assert not torch.equal(before["control_head.weight"], after["control_head.weight"])
+
+
+def test_features_go_on_behind_those_that_a_killed_run_kept(clips, tmp_path, monkeypatch):
+    module = sys.modules[features.__module__]
+    encoder, encode, asked = Pilot(TINY).encoder, module._clip, []
+
+    def die_in_the_second(*arguments):
+        asked.append(arguments[2])
+        if asked == [0, 1]:
+            raise KeyboardInterrupt
+        return encode(*arguments)
+
+    monkeypatch.setattr(module, "KEPT_TOGETHER", 1)
+    monkeypatch.setattr(module, "_clip", die_in_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        features(encoder, clips, 1, 0.0, 1, tmp_path / "a")
+    (resumed,) = features(encoder, clips, 1, 0.0, 1, tmp_path / "a").views
+    assert asked == [0, 1, *range(1, len(clips.clips))]
+    (whole,) = features(encoder, clips, 1, 0.0, 1, tmp_path / "b").views
+    assert all(map(torch.equal, resumed, whole))
 
 
 @pytest.mark.parametrize("part", ["memory", "text", "route"])

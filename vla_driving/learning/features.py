@@ -19,6 +19,8 @@ from vla_driving.learning.windows import Batch, Clips, Window
 
 FEW = 64
 """Frames that are encoded at a time."""
+KEPT_TOGETHER = 150
+"""Clips after which what is done is written, so that a run that was killed loses little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,22 +66,37 @@ def _view(
 ) -> list[Tensor]:
     path = folder / f"view_{view}.npz"
     key = _key(encoder, clips, turned, seed)
-    if path.is_file():
-        with np.load(path) as data:
-            if str(data["key"]) == key:
-                return list(torch.from_numpy(data["seen"]).split([len(c) for c in clips.clips]))
-    parts, began, done = [], time.monotonic(), 0
-    for k in range(len(clips.clips)):
+    parts = _kept(path, key, [len(c) for c in clips.clips])
+    began, done = time.monotonic(), 0
+    for k in range(len(parts), len(clips.clips)):
         parts.append(_clip(encoder, clips, k, view, turned[k], seed))
         done += len(parts[-1])
-        if k % 20 == 19 or k == len(clips.clips) - 1:
+        if len(parts) % KEPT_TOGETHER == 0 or len(parts) == len(clips.clips):
+            _keep(path, key, parts)
             rate = done / (time.monotonic() - began)
-            print(f"view {view}: {done} of {clips.frames} frames, {rate:.0f} a second", flush=True)
+            seen = sum(map(len, parts))
+            print(f"view {view}: {seen} of {clips.frames} frames, {rate:.0f} a second", flush=True)
+    return parts
+
+
+def _kept(path: Path, key: str, lengths: list[int]) -> list[Tensor]:
+    """Features of the first clips, as far as they were worked out before."""
+    if not path.is_file():
+        return []
+    with np.load(path) as data:
+        if str(data["key"]) != key:
+            return []
+        seen = torch.from_numpy(data["seen"])
+    whole = np.searchsorted(np.cumsum(lengths), len(seen), side="right")
+    return list(seen.split(lengths[:whole]))
+
+
+def _keep(path: Path, key: str, parts: list[Tensor]) -> None:
+    """Write features, whole or not at all."""
     temporary = path.with_suffix(".part")
     with temporary.open("wb") as file:
         np.savez(file, key=key, seen=torch.cat(parts).numpy())
     temporary.replace(path)
-    return parts
 
 
 @torch.no_grad()

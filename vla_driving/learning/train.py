@@ -107,6 +107,7 @@ class Workshop:
     setting: Setting
     words: Words
     version: str
+    started_from: str = ""
     singles: tuple[Clip, ...] = ()
 
     @property
@@ -117,11 +118,11 @@ class Workshop:
 
 def train(
     recipe: Recipe, work: Path, folder: Path, version: str, start: Path | None = None,
-    baseline_folder: Path | None = None, singles: tuple[Clip, ...] = (),
+    baseline_folder: Path | None = None, singles: tuple[Clip, ...] = (), started_from: str = "",
 ) -> None:
     """Run the whole recipe. Raises SettingsError, SimulatorError, DatasetError."""
     words = trained_words(work / "words.npz")
-    shop = Workshop(recipe, work, load_setting(), words, version, singles)
+    shop = Workshop(recipe, work, load_setting(), words, version, started_from, singles)
     _say(f"teacher drives until there are {recipe.teacher_frames} frames")
     collect_clips(
         shop.data / "teacher", TEACHER_SEEDS, shop.setting, None, recipe.teacher_frames, _say
@@ -291,9 +292,8 @@ def provenance(
     begun = "from scratch"
     if start is not None:
         begun = (
-            "the encoder, the trunk and the heads they share from the weights of pilot 0.2.1"
-            " (which saw 54,589 frames of single images), everything new first behind that encoder,"
-            " then all of it"
+            f"the encoder, the trunk and the heads they share from {start.name}"
+            f" ({shop.started_from}), everything new first behind that encoder, then all of it"
         )
     return Provenance(
         version=shop.version,
@@ -325,6 +325,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--baseline", type=Path, help="folder of the baseline; none if left out")
     parser.add_argument("--version", default="0.3.0", help="of the model")
     parser.add_argument("--start", type=Path, help="weights.pt of an earlier pilot to start from")
+    parser.add_argument(
+        "--started-from", default="an earlier pilot", help="what --start is, for the model card"
+    )
     parser.add_argument("--singles", type=Path, help="data of pilot 0.2 to teach as well")
     parser.add_argument("--singles-frames", type=int, default=20_000)
     parser.add_argument("--hours", type=float, help="as much of everything as takes so long")
@@ -345,7 +348,7 @@ def main(arguments: list[str] | None = None) -> int:
             singles = read_singles(options.singles, options.singles_frames)
         train(
             recipe, options.work, options.folder or paths.model("pilot"), options.version,
-            options.start, options.baseline, tuple(singles),
+            options.start, options.baseline, tuple(singles), options.started_from,
         )
     except (SettingsError, SimulatorError, DatasetError) as error:
         print(f"error: {error}", file=sys.stderr)
