@@ -83,6 +83,7 @@ def test_what_is_no_json_is_missing(root: Path) -> None:
 GOOD = {
     "branch_coverage": 1.0, "mutation_score": 0.96, "fuzz_cases": 1_000_000, "fuzz_escapes": 0,
     "step_ms_p99": 0.9, "node_core_share": 0.08, "false_interventions": 0, "good_minutes": 60.2,
+    "made_worse": 0,
     "proofs": [{"name": "sums", "result": "proved"}],
     "survivors": [{"mutant": "a", "reason": "the same"}],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,8 @@ if not metadrive.installed():
     )
 
 import vla_driving.assurance.good_drives as module
+from vla_driving.assurance.drive_results import Diary, Drive, Judged
 from vla_driving.assurance.good_drives import (
-    Drive,
     Settings,
     _Run,
     drive,
@@ -25,7 +26,7 @@ from vla_driving.assurance.good_drives import (
     measure,
     shipped_settings,
 )
-from vla_driving.assurance.hindsight import Conflict
+from vla_driving.assurance.hindsight import Conflict, Encroachment
 from vla_driving.contract.plan import ApprovedPlan, PlanSource
 from vla_driving.contract.supervision import Alert, Engagement, Level, Manoeuvre, SafetyState
 from vla_driving.contract.trajectory import standing
@@ -70,13 +71,14 @@ def test_a_limit_that_is_too_tight_is_found(setting, settings) -> None:
     found = result.interventions[0]
     assert (found.check, found.reaction) == ("plan_uncertainty", "DEGRADED")
     assert found.value > found.limit == pytest.approx(0.1)
-    report = result.report(1.0)
+    report = result.report("abc")
     assert report["false_interventions"] == 1
     assert report["good_minutes"] == pytest.approx(result.good[0].driven_s / 60.0, abs=0.01)
     assert "plan is uncertain" in said[0]
 
 
 CLOSE, EARLY, LATE = Conflict(4.0, 0.8), Conflict(1.9, 0.3), Conflict(6.1, 0.3)
+CROSSED, BEFORE, AFTER = Encroachment(4.0, 0.4), Encroachment(1.9, 0.4), Encroachment(6.1, 0.4)
 STOP = Intervention(3.0, "MINIMAL_RISK", "collision_scene", 1.0, 2.5, "s", "stopping")
 
 
@@ -91,9 +93,10 @@ STOP = Intervention(3.0, "MINIMAL_RISK", "collision_scene", 1.0, 2.5, "s", "stop
          Drive(1, "S", "arrived", conflicts=[CLOSE]),
          "conflict: 0.8 s to contact at 4.0 s"),
         (Drive(1, "S", "arrived", interventions=[STOP]),
-         Drive(1, "S", "arrived", conflicts=[LATE, EARLY], harsh=[1.9, 6.1]), ""),
+         Drive(1, "S", "arrived", conflicts=[LATE, EARLY], encroachments=[BEFORE, AFTER]), ""),
         (Drive(1, "S", "arrived", interventions=[STOP]),
-         Drive(1, "S", "arrived", harsh=[1.9, 2.1]), "harsh braking at 2.1 s"),
+         Drive(1, "S", "arrived", encroachments=[BEFORE, CROSSED]),
+         "encroachment: crossed 0.4 s apart at 4.0 s"),
         (Drive(1, "S", "arrived", interventions=[STOP], conflicts=[CLOSE]),
          Drive(1, "S", "arrived"), ""),
         (Drive(1, "S", "collision"), Drive(1, "S", "arrived"), ""),
@@ -108,25 +111,71 @@ def test_only_the_teacher_alone_makes_a_drive_good(
 ) -> None:
     drives = {True: watched, False: alone}
     monkeypatch.setattr(module, "drive", lambda *_, watched: drives[watched])
-    assert judged(setting, settings, 1) == (watched, fault)
+    found = judged(setting, settings, 1)
+    assert (found.watched, found.fault, found.alone) == (watched, fault, alone)
+
+
+def test_a_drive_that_fails_with_the_monitor_alone_was_made_worse() -> None:
+    crash, good = Drive(1, "T", "collision", 9.0, interventions=[STOP]), Drive(1, "T", "arrived")
+    close = "conflict: 0.8 s to contact at 4.0 s"
+    drives = [
+        Judged(crash, close, good), Judged(crash, "collision", replace(good, ended="collision")),
+        Judged(good), Judged(crash, "", good), Judged(good, "collision", crash),
+    ]
+    said: list[str] = []
+    result = measure(drives, 60.0, said.append)
+    assert [d.made_worse for d in drives] == [True, False, False, True, False]
+    report = result.report("abc")
+    assert report["made_worse"] == 2
+    assert [d["teacher_alone"] for d in report["made_worse_drives"]] == [close, "good"]
+    assert report["set_aside"][0]["made_worse"]
+    assert sum("made worse: collision" in line for line in said) == 2
+    assert report["driven_twice"] == 4
+
+
+def test_a_stopped_command_goes_on_where_it_was(tmp_path: Path) -> None:
+    stopped = Drive(
+        2, "S", "stuck", 60.0, interventions=[STOP], conflicts=[CLOSE], encroachments=[CROSSED],
+        remarks={"headway": 2},
+    )
+    drives = [Judged(Drive(1, "S", "arrived", 60.0), seconds=2.0), Judged(stopped, "", stopped)]
+    path = tmp_path / "drives.jsonl"
+    diary = Diary(path, "abc")
+    assert diary.begin(range(1, 5)) == []
+    for one in drives:
+        diary.add(one)
+    with path.open("a") as lines:
+        lines.write('{"key": "abc", "watc')
+    assert Diary(path, "abc").begin(range(1, 5)) == drives
+    kept: list[int] = []
+    more = [Judged(Drive(seed, "S", "arrived", 60.0)) for seed in (3, 4)]
+    result = measure(more, 3.0, lambda _: None, lambda r: kept.append(len(r.drives)), drives)
+    assert [d.watched.seed for d in result.drives] == [1, 2, 3]
+    assert kept == [3]
+    assert measure(more, 2.0, lambda _: None, known=drives).drives == drives
+    diary.add(Judged(Drive(4, "S", "arrived", 60.0)))
+    assert Diary(path, "abc").begin(range(1, 5)) == drives, "what lies behind a gap is driven again"
+    assert Diary(path, "other sources").begin(range(1, 5)) == []
+    assert path.read_text() == ""
 
 
 def test_what_is_set_aside_does_not_count_and_minutes_end_it() -> None:
     drives = [
-        (Drive(1, "S", "stuck", 60.0, interventions=[STOP]), "collision"),
-        (Drive(2, "S", "arrived", 60.0, interventions=[STOP], waits=2, waited_s=1.5), ""),
-        (Drive(3, "S", "arrived", 60.0), ""),
-        (Drive(4, "S", "arrived", 60.0), ""),
+        Judged(Drive(1, "S", "stuck", 60.0, interventions=[STOP]), "collision"),
+        Judged(Drive(2, "S", "arrived", 60.0, interventions=[STOP], waits=2, waited_s=1.5)),
+        Judged(Drive(3, "S", "arrived", 60.0), seconds=30.0),
+        Judged(Drive(4, "S", "arrived", 60.0)),
     ]
     kept: list[int] = []
     result = measure(drives, 2.0, lambda _: None, lambda r: kept.append(len(r.good)))
     assert [d.seed for d in result.good] == [2, 3]
-    assert [(d.seed, why) for d, why in result.set_aside] == [(1, "collision")]
     assert kept == [0, 1, 2]
-    report = result.report(1.0)
+    report = result.report("abc")
     assert (report["false_interventions"], report["good_minutes"]) == (1, 2.0)
     assert (report["waits"], report["waited_s"]) == (2, 1.5)
-    assert report["set_aside"][0]["teacher_alone"] == "collision"
+    assert [(d["seed"], d["teacher_alone"]) for d in report["set_aside"]] == [(1, "collision")]
+    assert report["source_hash"] == "abc"
+    assert report["worker_seconds_per_good_minute"] == 15.0
 
 
 @pytest.mark.usefixtures("_short")

@@ -15,7 +15,7 @@ from vla_driving.assurance.hindsight import (
     CRITICAL_S,
     Moment,
     conflicts,
-    harsh_braking,
+    encroachments,
     moment,
     touches,
 )
@@ -77,14 +77,52 @@ def test_round_a_bend_the_way_that_was_driven_counts() -> None:
     assert conflicts(approach(5.0, 16.0 - 2.0 - FRONT, 3.0, False), CAR)
 
 
-@pytest.mark.parametrize(("pull", "harsh"), [(3.4, True), (3.2, True), (3.0, False), (-3.4, False)])
-def test_harsh_braking_is_what_insurers_count(pull: float, harsh: bool) -> None:
-    found = [moment(0.1 * k, (0.0, 0.0, 0.0), 10.0 - pull * 0.1 * k, ()) for k in range(12)]
-    assert bool(harsh_braking(found)) == harsh
-    if harsh:
-        assert harsh_braking(found)[0] == 0.0
-    short = [replace(m, speed=max(m.speed, 9.2)) for m in found]
-    assert harsh_braking(short) == []
+def crossing(gap_s: float, heading: float = math.pi / 2, pause: int = 0) -> list[Moment]:
+    """At 5 m/s over a place that somebody leaves or comes to `gap_s` after the car has been there.
+
+    `pause`: the car stands for so many moments at its start.
+    """
+    found = []
+    back = 0.5 * (CAR.width + 4.0)
+    for k in range(60):
+        at = 0.1 * max(k - pause, 0)
+        x = 5.0 * at
+        # At `passed` the tail has left the other's way, whose nose comes `gap_s` later.
+        passed = 0.1 * pause + (10.0 + 1.0 + CAR.rear_overhang) / 5.0
+        across = -back + 6.0 * (0.1 * k - passed - gap_s)
+        pose = (x, 0.0, 0.0)
+        speed = 0.0 if k < pause else 5.0
+        found.append(moment(0.1 * k, pose, speed, (thing(10.0 - x, across, heading),)))
+    return found
+
+
+def least(moments: list[Moment]) -> float:
+    return min((e.apart_s for e in encroachments(moments, CAR)), default=math.inf)
+
+
+@pytest.mark.parametrize("gap_s", [0.25, 0.35, 0.7])
+def test_who_crosses_just_behind_or_just_before_encroaches(gap_s: float) -> None:
+    """Told to within two samples, one for each of the two."""
+    behind = crossing(gap_s)
+    assert gap_s <= least(behind) < gap_s + 0.2
+    before = [replace(m, time_s=0.1 * k) for k, m in enumerate(reversed(behind))]
+    assert least(before) == pytest.approx(least(behind))
+
+
+@pytest.mark.parametrize("gap_s", [1.0, 2.0])
+def test_who_crosses_a_second_later_does_not(gap_s: float) -> None:
+    assert encroachments(crossing(gap_s), CAR) == []
+
+
+def test_who_follows_or_meets_does_not_cross() -> None:
+    for heading in (0.0, 0.4, math.pi - 0.4, math.pi):
+        assert encroachments(crossing(0.35, heading), CAR) == []
+    assert encroachments(crossing(0.35, 0.7), CAR)
+
+
+def test_a_car_that_stands_encroaches_on_nobody() -> None:
+    waits = crossing(-3.0, pause=25)
+    assert encroachments([m for m in waits if m.speed == 0.0], CAR) == []
 
 
 def test_objects_are_placed_in_the_map() -> None:

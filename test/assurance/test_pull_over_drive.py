@@ -11,7 +11,8 @@ if not metadrive.installed():
         "MetaDrive is not installed: requirements/simulation.txt", allow_module_level=True
     )
 
-from vla_driving.assurance.good_drives import Drive, _Run, shipped_settings
+from vla_driving.assurance.drive_results import Drive
+from vla_driving.assurance.good_drives import _Run, shipped_settings
 from vla_driving.contract.scene import LaneLineKind
 from vla_driving.contract.supervision import Engagement, Level, Manoeuvre
 from vla_driving.learning.driving import load_setting

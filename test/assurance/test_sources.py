@@ -39,3 +39,19 @@ def test_what_decides_nothing_does_not_count(tree: Path) -> None:
     before = source_hash(tree)
     (tree / "vla_driving" / "safety" / "notes.txt").write_text("x")
     assert source_hash(tree) == before
+
+
+def test_what_is_named_counts_as_well(tree: Path) -> None:
+    for name in ("score/rules.py", "score/other.py", "simulation/world.py"):
+        path = tree / "vla_driving" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("limit = 1\n")
+    before, more = source_hash(tree), ("score/rules.py", "simulation")
+    named = source_hash(tree, more)
+    (tree / "vla_driving/score/other.py").write_text("limit = 2\n")
+    assert source_hash(tree, more) == named != before
+    for name in ("score/rules.py", "simulation/world.py"):
+        (tree / "vla_driving" / name).write_text("limit = 2\n")
+        assert source_hash(tree, more) != named
+        named = source_hash(tree, more)
+    assert source_hash(tree) == before

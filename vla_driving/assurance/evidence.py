@@ -50,7 +50,8 @@ def parts(minutes: float) -> tuple[Part, ...]:
         Part("node_share", ("make", "node-share"), ("node_core_share",)),
         Part("fuzz", ("make", "fuzz"), ("fuzz_cases", "fuzz_escapes")),
         Part("good_drives", (python, "-m", "vla_driving.assurance.good_drives", "--minutes",
-                             f"{minutes:g}"), ("false_interventions", "good_minutes")),
+                             f"{minutes:g}"),
+             ("false_interventions", "good_minutes", "made_worse")),
         Part("mutation", ("make", "mutation"), ("mutation_score", "mutants", "survivors")),
     )
 

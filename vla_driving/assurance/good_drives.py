@@ -11,12 +11,19 @@ simulator's truth,
 
 - comes to its end, or to something that stands in the way, without contact and on the road, and
 - is calm around the time of the first thing that the monitor did: no contact less than 1.5 s away
-  on the way that was really driven, with all others where they really were, and no harsh braking
-  (`hindsight`). Where others make even the teacher brake harshly, a reaction is not false.
+  on the way that was really driven, with all others where they really were, and nobody who crosses
+  it less than 1 s before or after (`hindsight`). Where such a thing happens even to the teacher, a
+  reaction is not false.
 
 All else that the monitor did is false: any cap, hand-over or stop while the car moves. A car that
 stands and is held until its way is free has not been intervened in: it drives on by itself, and how
 often and how long it was held is counted beside it.
+
+A drive that fails under the monitor and that the teacher alone would have brought to its end was
+made worse. Each of them is told by itself, be its first reaction false or not.
+
+What was driven is kept beside the result, a line a drive: stopped, the command goes on where it
+was, and begins anew where any source has changed that has a say in a drive.
 
 Seeds are the safety monitor's own (`learning.scenes.SAFETY_SEEDS`): none that teaches or scores.
 """
@@ -29,18 +36,18 @@ import json
 import math
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from vla_driving.assurance.hindsight import Conflict, Moment, conflicts, harsh_braking, moment
+from vla_driving.assurance.drive_results import Diary, Drive, Judged, Result
+from vla_driving.assurance.hindsight import Moment, conflicts, encroachments, moment
 from vla_driving.assurance.sources import source_hash
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
@@ -64,7 +71,7 @@ from vla_driving.safety import heartbeats
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import SafetyMonitor
 from vla_driving.safety.settings import SafetyMonitorSettings
-from vla_driving.score.interventions import Intervention, intervention, reaction_begun
+from vla_driving.score.interventions import intervention, reaction_begun
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S, SimulatorError
 from vla_driving.simulation.scenario import Scenario
 from vla_driving.simulation.truth import Truth
@@ -91,51 +98,14 @@ _CALMER = tuple(
 _IN_SIGHT = slice(0, 30)
 """Points within which a good driver's wheels stay on the road."""
 _EDGES = (LaneLineKind.ROAD_EDGE_LEFT, LaneLineKind.ROAD_EDGE_RIGHT)
-_WELL = ("arrived", "stuck", "time")
-"""How a drive may end."""
-_AROUND_S = (1.0, 3.0)
-"""Before and after a reaction, within which what happened may have been the reason for it."""
 _HALF_SECOND = 5
 """Periods over which lateral jerk is a mean (UN R79 5.6.2.1.3)."""
-
-
-@dataclass
-class Drive:
-    """How one drive went; `driven_s` counts the time under the stack alone."""
-
-    seed: int
-    map: str
-    ended: str = "time"
-    driven_s: float = 0.0
-    distance_m: float = 0.0
-    off_road: bool = False
-    waits: int = 0
-    waited_s: float = 0.0
-    interventions: list[Intervention] = field(default_factory=list)
-    conflicts: list[Conflict] = field(default_factory=list)
-    harsh: list[float] = field(default_factory=list)
-    remarks: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def arrived(self) -> bool:
-        """At its end, or before something that stands in the way, on the road."""
-        return self.ended in _WELL and not self.off_road
-
-    def fault(self, time_s: float) -> str:
-        """Why it is no good drive around that time; empty where it is one."""
-        if not self.arrived:
-            return "off road" if self.off_road else self.ended
-        near = [c for c in self.conflicts if _is_near(c.time_s, time_s)]
-        if near:
-            worst = min(near, key=lambda c: c.contact_s)
-            return f"conflict: {worst.contact_s:.1f} s to contact at {worst.time_s:.1f} s"
-        harsh = [at for at in self.harsh if _is_near(at, time_s)]
-        return f"harsh braking at {harsh[0]:.1f} s" if harsh else ""
-
-
-def _is_near(happened_s: float, time_s: float) -> bool:
-    before_s, after_s = _AROUND_S
-    return time_s - before_s <= happened_s <= time_s + after_s
+_DRIVEN_BY = (
+    "simulation", "learning/driving.py", "learning/scenes.py", "learning/teacher.py",
+    "score/interventions.py", "assurance/good_drives.py", "assurance/drive_results.py",
+    "assurance/hindsight.py",
+)
+"""What has a say in a drive besides the sources that evidence belongs to."""
 
 
 class Doer:
@@ -311,6 +281,7 @@ class _Run:
         self._result = result
         self._doer = Doer(world.vehicle, settings.plan_validity_s)
         self._stack = Stack(settings, world.vehicle, watched)
+        self._watched = watched
         self._now_ns: Nanoseconds = 1000 * SECOND
         self._tick = 0
         self._truth = world.truth()
@@ -329,8 +300,10 @@ class _Run:
                 self._result.ended = ended
                 break
         self._result.distance_m = self._truth.distance
-        self._result.conflicts = conflicts(self._moments, self._world.vehicle)
-        self._result.harsh = harsh_braking(self._moments)
+        self._result.end_speed = self._truth.speed
+        if not self._watched:
+            self._result.conflicts = conflicts(self._moments, self._world.vehicle)
+            self._result.encroachments = encroachments(self._moments, self._world.vehicle)
         return self._result
 
     def _advance(self) -> None:
@@ -361,9 +334,9 @@ class _Run:
             inputs = dataclasses.replace(inputs, objects=(signed(radar),))
         if tick % _PLAN_EVERY == 0:
             self._truth = truth = world.truth()
-            self._moments.append(
-                moment(world.time_s, (truth.x, truth.y, truth.heading), truth.speed, truth.objects)
-            )
+            if not self._watched:
+                place = (truth.x, truth.y, truth.heading)
+                self._moments.append(moment(world.time_s, place, truth.speed, truth.objects))
             self._doer.look(self._truth, now_ns)
             camera = CameraReport(_CAMERA, now_ns, FrameStatus.OK, 0.0, 0.0)
             driver = DriverState(now_ns, True, True, True, 0.0, 0.0, sequence=count)
@@ -415,8 +388,10 @@ class _Run:
         before, self._before = self._before, (safety.engagement, safety.level)
         drove = before[0] not in (Engagement.DISABLED, Engagement.PRE_ENABLED)
         if drove:
-            bad = (e for e in events if e.severity >= Severity.WARNING)
-            self._result.remarks.update(e.name for e in bad if e.name not in _CHANGES)
+            remarks = self._result.remarks
+            for event in events:
+                if event.severity >= Severity.WARNING and event.name not in _CHANGES:
+                    remarks[event.name] = remarks.get(event.name, 0) + 1
         waited, self._waits = self._waits, self._stack.waits
         self._result.waits += self._waits and not waited
         self._result.waited_s += PHYSICS_STEP_S * self._waits
@@ -429,61 +404,19 @@ class _Run:
 _CHANGES = ("engagement", "level")
 
 
-@dataclass
-class Result:
-    """All drives so far."""
-
-    good: list[Drive] = field(default_factory=list)
-    set_aside: list[tuple[Drive, str]] = field(default_factory=list)
-
-    @property
-    def good_minutes(self) -> float:
-        """Driven by the stack in good drives."""
-        return sum(d.driven_s for d in self.good) / 60.0
-
-    @property
-    def interventions(self) -> list[Intervention]:
-        """The false ones."""
-        return [i for d in self.good for i in d.interventions]
-
-    def report(self, seconds: float) -> dict[str, Any]:
-        """What is written as JSON."""
-        remarks: Counter[str] = sum((d.remarks for d in self.good), Counter())
-        return {
-            "source_hash": source_hash(),
-            "false_interventions": len(self.interventions),
-            "good_minutes": round(self.good_minutes, 2),
-            "good_drives": len(self.good),
-            "good_km": round(sum(d.distance_m for d in self.good) / 1000.0, 2),
-            "waits": sum(d.waits for d in self.good),
-            "waited_s": round(sum(d.waited_s for d in self.good), 1),
-            "seeds": [d.seed for d in self.good],
-            "by_check": dict(Counter(i.check for i in self.interventions).most_common()),
-            "interventions": [
-                {"seed": d.seed, **dataclasses.asdict(i)}
-                for d in self.good for i in d.interventions
-            ],
-            "checks_that_spoke_without_a_reaction": dict(remarks.most_common()),
-            "set_aside": [
-                {"seed": d.seed, "map": d.map, "ended": d.ended, "teacher_alone": alone,
-                 "interventions": [dataclasses.asdict(i) for i in d.interventions]}
-                for d, alone in self.set_aside
-            ],
-            "seconds": round(seconds, 1),
-        }
-
-
-def judged(setting: Setting, settings: Settings, seed: int) -> tuple[Drive, str]:
+def judged(setting: Setting, settings: Settings, seed: int) -> Judged:
     """A watched drive, and why it is no good one. Raises SimulatorError.
 
     The teacher alone is asked only where something happened: whatever else it would have done, a
     monitor that kept quiet has not intervened.
     """
+    began = time.monotonic()
     watched = drive(setting, settings, seed, watched=True)
     if watched.arrived and not watched.interventions:
-        return watched, ""
+        return Judged(watched, seconds=time.monotonic() - began)
     first_s = watched.interventions[0].time_s if watched.interventions else math.inf
-    return watched, drive(setting, settings, seed, watched=False).fault(first_s)
+    alone = drive(setting, settings, seed, watched=False)
+    return Judged(watched, alone.fault(first_s), alone, time.monotonic() - began)
 
 
 class _Worker:
@@ -498,16 +431,14 @@ class _Worker:
         cls.setting, cls.settings = load_setting(sees=False), shipped_settings()
 
     @classmethod
-    def judged(cls, seed: int) -> tuple[Drive, str]:
+    def judged(cls, seed: int) -> Judged:
         """See `judged`."""
         return judged(cls.setting, cls.settings, seed)
 
 
-def in_processes(
-    seeds: Iterable[int], workers: int
-) -> Generator[tuple[Drive, str], None, None]:
+def in_processes(seeds: Iterable[int], workers: int) -> Generator[Judged, None, None]:
     """Drives in the order of their seeds, some ahead in other processes. Raises SimulatorError."""
-    waiting: deque[Future[tuple[Drive, str]]] = deque()
+    waiting: deque[Future[Judged]] = deque()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _Worker.start)
     try:
         for seed in seeds:
@@ -521,20 +452,29 @@ def in_processes(
 
 
 def measure(
-    drives: Iterable[tuple[Drive, str]], minutes: float, say: Callable[[str], None] = print,
-    keep: Callable[[Result], None] = lambda result: None,
+    drives: Iterable[Judged], minutes: float, say: Callable[[str], None] = print,
+    keep: Callable[[Result], None] = lambda result: None, known: Iterable[Judged] = (),
 ) -> Result:
-    """Take drives until there are so many good minutes; `keep` is handed the result after each."""
-    result, began = Result(), time.monotonic()
-    for watched, fault in drives:
-        if fault:
-            result.set_aside.append((watched, fault))
-        else:
-            result.good.append(watched)
+    """Take drives until there are so many good minutes; `keep` is handed the result after each.
+
+    `known` are those that were driven before.
+    """
+    result, began = Result(list(known)), time.monotonic()
+    before = result.good_minutes
+    if result.drives:
+        say(f"{len(result.drives)} drives of before: {before:.1f} minutes good,"
+            f" {len(result.interventions)} false interventions")
+    for judged in drives if before < minutes else ():
+        result.drives.append(judged)
+        watched, fault = judged.watched, judged.fault
         for found in watched.interventions:
             kind = f"set aside ({fault})" if fault else "false"
             say(f"  {kind}: {found.time_s:.1f} s {found.reaction}: {found.why}")
-        pace = 60.0 * result.good_minutes / max(time.monotonic() - began, 1e-9)
+        if judged.made_worse:
+            say(f"  made worse: {watched.ended} at {watched.end_speed:.1f} m/s, which the teacher"
+                " alone would not have had")
+        done = result.good_minutes - before
+        pace = 60.0 * done / max(time.monotonic() - began, 1e-9)
         left_min = max(0.0, minutes - result.good_minutes) / max(pace, 1e-2)
         say(f"seed {watched.seed} ({watched.map}): {watched.ended} after {watched.driven_s:.0f} s;"
             f" {result.good_minutes:.1f} of {minutes:g} minutes good,"
@@ -552,27 +492,37 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="good minutes to drive")
     parser.add_argument("--first", type=int, default=SAFETY_SEEDS[0], help="first seed")
     parser.add_argument("--drives", type=int, help="at most so many seeds")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, default=Path("out/safety/good_drives.json"))
+    parser.add_argument("--again", action="store_true", help="forget what was driven before")
     options = parser.parse_args(arguments)
     last = options.first + options.drives if options.drives else SAFETY_SEEDS[-1] + 1
-    began = time.monotonic()
     options.out.parent.mkdir(parents=True, exist_ok=True)
+    # Of what the processes are about to load, should somebody change it while they drive.
+    source, key = source_hash(), source_hash(more=_DRIVEN_BY)
+    seeds = range(options.first, last)
+    diary = Diary(options.out.with_suffix(".jsonl"), key)
+    known = diary.begin(seeds[:0] if options.again else seeds)
 
-    def keep(result: Result) -> None:
-        report = result.report(time.monotonic() - began)
+    def write(result: Result) -> None:
+        report = result.report(source)
         options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
+    def keep(result: Result) -> None:
+        diary.add(result.drives[-1])
+        write(result)
+
     try:
-        with closing(in_processes(range(options.first, last), options.workers)) as drives:
-            result = measure(drives, options.minutes, keep=keep)
+        with closing(in_processes(seeds[len(known):], options.workers)) as drives:
+            result = measure(drives, options.minutes, keep=keep, known=known)
     except (SettingsError, SimulatorError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    report = result.report(time.monotonic() - began)
+    write(result)
+    report = result.report(source)
     print(f"{report['good_minutes']} good minutes, {report['false_interventions']} false"
-          f" interventions {report['by_check'] or ''}, {report['waits']} waits of"
-          f" {report['waited_s']} s; wrote {options.out}")
+          f" interventions {report['by_check'] or ''}, {report['made_worse']} drives made worse,"
+          f" {report['waits']} waits of {report['waited_s']} s; wrote {options.out}")
     enough = options.drives is not None or result.good_minutes >= options.minutes
     return 0 if enough and not result.interventions else 1
 

@@ -1,12 +1,16 @@
 """Was a drive calm? Judged afterwards by what everybody really did; no check has a say in it.
 
-The surrogate of traffic safety research: the time to collision. Had the car gone on at its speed
-along the way that it then took, and had all others done what they did, when would outlines have
-touched? Less than CRITICAL_S makes a serious conflict (Hayward 1972; van der Horst 1990). Nothing
-is predicted: others are looked up where they were.
+Two surrogates of traffic safety research, each at its common threshold for what is critical:
 
-A calm driver does not brake harshly either: HARSH is what telematics insurers count as a hard brake
-(7 mph per second).
+- The time to collision. Had the car gone on at its speed along the way that it then took, and had
+  all others done what they did, when would outlines have touched? Less than CRITICAL_S makes a
+  serious conflict (Hayward 1972; van der Horst 1990).
+- The post-encroachment time, for those who cross: between the one's leaving a place and the other's
+  coming there (Allen, Shin and Cooper 1978). Less than ENCROACHED_S makes a serious conflict
+  (Várhelyi 1998; Peesapati et al. 2018 say 1.5 s).
+
+Nothing is predicted: others are looked up where they were. How hard the car braked says nothing:
+a stop that a plan may ask for (ISO 15622: 3.5 m/s²) is no emergency.
 """
 
 from __future__ import annotations
@@ -25,9 +29,10 @@ FloatArray = npt.NDArray[np.float64]
 
 CRITICAL_S = 1.5
 """s to collision, under which a situation counts as a serious conflict."""
-HARSH = 3.1
-"""m/s² of braking, over HARSH_S."""
-HARSH_S = 0.5
+ENCROACHED_S = 1.0
+"""s between one and another at the same place, under which those who cross come too near."""
+_CROSSES = math.radians(30.0)
+"""Nearer to the same or to the opposite direction they follow or meet, as in FHWA's SSAM."""
 SAMPLE_S = 0.1
 _STANDS = 0.3
 """m/s. Who stands causes no conflict."""
@@ -54,6 +59,14 @@ class Conflict:
 
     time_s: float
     contact_s: float
+
+
+@dataclass(frozen=True)
+class Encroachment:
+    """Where the car was at `time_s`, somebody who crosses was `apart_s` before or after it."""
+
+    time_s: float
+    apart_s: float
 
 
 def moment(
@@ -88,13 +101,25 @@ def conflicts(moments: Sequence[Moment], vehicle: VehicleParameters) -> list[Con
     return found
 
 
-def harsh_braking(moments: Sequence[Moment]) -> list[float]:
-    """Times at which the car lost speed harshly, s."""
-    steps = round(HARSH_S / SAMPLE_S)
-    return [
-        now.time_s for now, later in zip(moments, moments[steps:], strict=False)
-        if now.speed - later.speed > HARSH * HARSH_S
-    ]
+def encroachments(moments: Sequence[Moment], vehicle: VehicleParameters) -> list[Encroachment]:
+    """Where somebody crossed less than ENCROACHED_S before or after the car, by time."""
+    most = round(ENCROACHED_S / SAMPLE_S)
+    found = []
+    for k, now in enumerate(moments):
+        if now.speed < _STANDS:
+            continue
+        own = _outline(now.x, now.y, now.heading, vehicle)
+        for step in range(1, most):
+            around = [moments[i] for i in (k - step, k + step) if 0 <= i < len(moments)]
+            if any(touches(own, _crossing(now.heading, m.others)) for m in around):
+                found.append(Encroachment(now.time_s, step * SAMPLE_S))
+                break
+    return found
+
+
+def _crossing(heading: float, others: FloatArray) -> FloatArray:
+    """Those of (N, 5) that stand or go across a heading."""
+    return others[np.abs(np.sin(others[:, 2] - heading)) > math.sin(_CROSSES)]
 
 
 class _Way:
