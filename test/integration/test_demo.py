@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
+from vla_driving import paths
+
 from .rig import SAFETY, Rig, Stack, road_picture
 
 KEYS = {
@@ -19,14 +21,25 @@ KEYS = {
     "faults",
 }
 
+PASSENGER = """
+passenger:
+  - {after: 1.0, text: "drive at 15 km/h"}
+  - {after: 2.0, text: "go 200"}
+  - {after: 3.0, text: "how fast are we?"}
+"""
+
 
 @pytest.mark.skipif(
     find_spec("metadrive") is None, reason="MetaDrive is missing: make setup installs it"
 )
 def test_the_demo_drives_and_writes_what_it_promises(tmp_path: Path) -> None:
     out = tmp_path / "demo"
+    scenario = tmp_path / "talk.yaml"
+    shipped = paths.config("scenarios/demo.yaml").read_text(encoding="utf-8")
+    scenario.write_text(shipped + PASSENGER, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "vla_driving.cli", "demo", "--out", str(out), "--duration", "8"],
+        [sys.executable, "-m", "vla_driving.cli", "demo", "--out", str(out), "--duration", "8",
+         "--scenario", str(scenario), "--set", "reasoner.max_age=60.0"],
         capture_output=True, text=True, timeout=280, check=False,
     )
     assert (out / "summary.json").is_file(), done.stdout + done.stderr
@@ -34,6 +47,11 @@ def test_the_demo_drives_and_writes_what_it_promises(tmp_path: Path) -> None:
     assert set(summary) >= KEYS
     assert summary["distance_m"] > 1.0 and summary["model"]["name"] == "pilot"
     assert summary["failures"] == [] and done.returncode == 0, done.stdout
+    became = {said["text"]: said["status"] for said in summary["instructions"]}
+    assert became.pop("drive at 15 km/h") in ("ACCEPTED", "DONE")
+    assert became == {"go 200": "REFUSED", "how fast are we?": "ANSWERED"}
+    assert "'go 200': refused (200 km/h is more than this car drives" in done.stdout
+    assert "go 200" in (out / "report.html").read_text()
     with AnyReader([out / "bag"]) as bag:
         topics = {c.topic for c in bag.connections}
     assert {"/vla/plan", "/vla/control_command", "/camera/front/image"} <= topics

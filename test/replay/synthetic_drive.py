@@ -67,6 +67,8 @@ class Script:
     frame_sets: bool = True
     images: bool = True
     simulation: bool = True
+    said: tuple[tuple[float, str, Any], ...] = ()
+    """Words, with when and on which topic they arrive."""
 
 
 def camera() -> Camera:
@@ -287,6 +289,7 @@ def _messages(script: Script) -> list[tuple[int, str, Any]]:
         if script.simulation:
             out.append((stamp, "/simulation/state", _truth(t, stamp)))
     out += _fast_messages(script, frames)
+    out += [(START + round(t * SECOND), topic, value) for t, topic, value in script.said]
     return out
 
 

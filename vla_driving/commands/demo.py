@@ -6,6 +6,7 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from vla_driving.bringup.processes import Set, select
 from vla_driving.bringup.progress import DriveProgress
@@ -96,11 +97,20 @@ def _tell(outputs: Outputs, out: Path) -> int:
         mark = "reached" if target["reached"] else "MISSED"
         held = f"{target['value']} ({target['sense']} {target['limit']})"
         print(f"{mark}: {target['meaning']}: {held}")
+    for said in summary.get("instructions", []):
+        print(f"said at {said['at_s']:.1f} s: {said['text']!r}: {_became(said)}")
     for path in (out / "bag", *outputs.files):
         print(f"wrote {path}")
     for line in outputs.failures:
         print(f"failed: {line}")
     return 1 if outputs.failures else 0
+
+
+def _became(said: dict[str, Any]) -> str:
+    """What became of an instruction: every answer to it in one line."""
+    answers = (f"{a['status'].lower()} ({a['text'].removeprefix('refused: ')})"
+               for a in said["answers"])
+    return ", then ".join(answers) or "no answer"
 
 
 SHOWN = (

@@ -15,6 +15,7 @@ from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
 from vla_driving.contract.language import Command
 from vla_driving.contract.messages import byte_array, set_stamp
+from vla_driving.contract.navigation import Instruction
 from vla_driving.contract.scene import MAX_OBJECTS, ObjectList
 from vla_driving.contract.settings import SettingsError
 from vla_driving.contract.simulation import SimulationState
@@ -31,6 +32,7 @@ from vla_driving.simulation.disturbances import CameraDisturbances
 from vla_driving.simulation.drive_by_wire import DriverInputs
 from vla_driving.simulation.driver import ScriptedDriver
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S
+from vla_driving.simulation.passenger import ScriptedPassenger
 from vla_driving.simulation.renderer import Actor, Renderer
 from vla_driving.simulation.scenario import load_scenario
 from vla_driving.simulation.settings import SimulatorSettings
@@ -68,6 +70,7 @@ class Simulator(StackNode):
         self._painter = Painter(lambda: Renderer(self._camera), self._draw)
         self._world = World(scenario, vehicle, actuators, self._painter.tool)
         self._driver = ScriptedDriver(scenario.driver)
+        self._passenger = ScriptedPassenger(scenario.passenger)
         self._disturbances = CameraDisturbances(scenario.disturbances)
         self._safety: SafetyState | None = None
         self._steps = 0
@@ -101,7 +104,8 @@ class Simulator(StackNode):
         self.speak("camera/{camera}/image", self._image_topic)
         self.speak("camera/{camera}/camera_info", self._info_topic)
         for topic in (
-            "vehicle/state", "vehicle/objects", "vla/route", "vla/driver_state", "simulation/state"
+            "vehicle/state", "vehicle/objects", "vla/route", "vla/driver_state",
+            "vla/instruction", "simulation/state",
         ):
             self.speak(topic)
         self.listen("vla/control_command", ControlCommand, self._take_command)
@@ -145,6 +149,7 @@ class Simulator(StackNode):
             None, PHYSICS_STEP_S, self._driver_inputs(self._world), stamp_ns
         )
         self._recent.append(self._steady_ns())
+        self._let_speak(self._world.time_s, stamp_ns)
         rates = self.stack.rates
         if self._due(rates.camera):
             assert self._painter is not None
@@ -179,6 +184,13 @@ class Simulator(StackNode):
             return self._driver.step(world.time_s, False, False, standing)
         engaged = safety.engagement not in (Engagement.DISABLED, Engagement.STOPPED)
         return self._driver.step(world.time_s, safety.ready, engaged, standing)
+
+    def _let_speak(self, now_s: float, stamp_ns: Nanoseconds) -> None:
+        safety = self._safety
+        engaged = safety is not None and safety.engagement == Engagement.ENABLED
+        text = self._passenger.step(now_s, engaged)
+        if text is not None:
+            self.send("vla/instruction", Instruction(stamp_ns, stamp_ns, text, "passenger", 0))
 
     def _due(self, rate_hz: float) -> bool:
         every = max(1, round(1.0 / (rate_hz * PHYSICS_STEP_S)))

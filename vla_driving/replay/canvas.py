@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -35,7 +36,8 @@ CYAN: Colour = (94, 220, 245)
 _SHIFT = 4
 _SPARSE = 20
 _FAR = 30_000.0
-_PLAIN = {*map(chr, range(32, 127)), *"·°“”‘’"}
+_RAISED = {"²": "2", "³": "3"}
+_PLAIN = {*map(chr, range(32, 127)), *"·°“”‘’", *_RAISED}
 
 
 def fixed(points: npt.ArrayLike) -> npt.NDArray[np.int32]:
@@ -169,6 +171,23 @@ def shortened(words: str, size: int, width: int) -> str:
     return words[:low].rstrip() + "..."
 
 
+def wrapped(words: str, size: int, width: int, most: int) -> list[str]:
+    """The words in lines of at most `width` pixels; what is beyond `most` lines is cut off."""
+    lines: list[str] = []
+    line = ""
+    left = words.split()
+    while left and len(lines) < most - 1:
+        longer = f"{line} {left[0]}".strip()
+        if line and text_width(longer, size) > width:
+            lines.append(shortened(line, size, width))
+            line = ""
+        else:
+            line = longer
+            left.pop(0)
+    rest = " ".join([line, *left]).strip()
+    return [*lines, shortened(rest, size, width)] if rest else lines
+
+
 @lru_cache(maxsize=2048)
 def text_mask(words: str, size: int, bold: bool) -> Mask:
     """Opacity of one line of text, cached: a video writes the same words again and again."""
@@ -176,9 +195,16 @@ def text_mask(words: str, size: int, bold: bool) -> Mask:
     font = _font(size, bold, plain)
     ascent, descent = font.getmetrics()
     stroke = 0.3 if bold and plain else 0
-    width = max(1, int(np.ceil(font.getlength(words))) + 2)
+    pieces = [(p, font) for p in re.split("([²³])", words)] if plain else [(words, font)]
+    # Pillow's own font has no raised figures.
+    pieces = [(_RAISED[p], _font(round(0.65 * size), bold, plain)) if p in _RAISED else (p, f)
+              for p, f in pieces]
+    width = max(1, int(np.ceil(sum(f.getlength(p) for p, f in pieces))) + 2)
     picture = Pictures.new("L", (width, ascent + descent), 0)
-    ImageDraw.Draw(picture).text((1, 0), words, fill=255, font=font, stroke_width=stroke)
+    draw, x = ImageDraw.Draw(picture), 1.0
+    for piece, piece_font in pieces:
+        draw.text((x, 0), piece, fill=255, font=piece_font, stroke_width=stroke)
+        x += piece_font.getlength(piece)
     return np.array(picture)
 
 

@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.events import DriveEvent
+from vla_driving.contract.language import Answer, Command
 from vla_driving.contract.messages import from_message, stamp_of
+from vla_driving.contract.navigation import Instruction
 from vla_driving.contract.plan import ApprovedPlan, Plan
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.simulation import SimulationState
@@ -76,6 +78,9 @@ class Drive:
     vehicle: list[Arrived[VehicleState]] = field(default_factory=list)
     objects: list[Arrived[ObjectList]] = field(default_factory=list)
     events: list[Arrived[DriveEvent]] = field(default_factory=list)
+    instructions: list[Arrived[Instruction]] = field(default_factory=list)
+    wishes: list[Arrived[Command]] = field(default_factory=list)
+    answers: list[Arrived[Answer]] = field(default_factory=list)
     simulation: list[Arrived[SimulationState]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -140,6 +145,9 @@ _KEPT: dict[str, tuple[str, type]] = {
     "vehicle/state": ("vehicle", VehicleState),
     "vehicle/objects": ("objects", ObjectList),
     "vla/event": ("events", DriveEvent),
+    "vla/instruction": ("instructions", Instruction),
+    "vla/command": ("wishes", Command),
+    "vla/answer": ("answers", Answer),
     "simulation/state": ("simulation", SimulationState),
 }
 

@@ -1,4 +1,4 @@
-"""The head-up display: speed, steering, acceleration, who drives, alert, reasons, latency."""
+"""The head-up display: speed, steering, acceleration, who drives, alert, reasons, words."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from vla_driving.contract.frames import Image
 from vla_driving.contract.supervision import Alert, Engagement, Level, SafetyState, Verdict
 from vla_driving.replay import canvas
 from vla_driving.replay.canvas import Colour
+from vla_driving.replay.conversation_panel import draw_conversation
 from vla_driving.replay.moments import Moment
 
 ENGAGEMENT_WORDS: dict[Engagement, tuple[str, Colour]] = {
@@ -36,6 +37,7 @@ ALERT_COLOURS: dict[Alert, Colour] = {
     Alert.CRITICAL: canvas.RED,
 }
 MARGIN = 20
+WORDS_TOP, WORDS_WIDTH = 124, 336
 IN_TWO_SECONDS = 19
 """Point of a trajectory."""
 
@@ -48,6 +50,7 @@ def draw_hud(image: Image, moment: Moment, instruments_left: int, instruments_wi
     _alert(image, moment.safety)
     _instruments(image, moment, instruments_left, instruments_width)
     _reasons(image, moment, instruments_left - 2 * MARGIN)
+    draw_conversation(image, moment.spoken, MARGIN, WORDS_TOP, WORDS_WIDTH)
     if moment.safety is not None and moment.safety.level > Level.NOMINAL:
         height, width = image.shape[:2]
         colour = LEVEL_COLOURS[moment.safety.level]
@@ -165,8 +168,8 @@ def _acceleration(
     if wanted is not None:
         x = round(middle + float(np.clip(wanted / 3.0, -1.0, 1.0)) * half)
         image[top - 3 : top + 10, max(left, x - 1) : x + 1] = canvas.WHITE
-    unit = canvas.text_width("m/s²", 10) + 3
-    canvas.text(image, "m/s²", left + width, top - 17, 10, canvas.GREY, "right")
+    unit = canvas.text_width("m/s²", 12) + 3
+    canvas.text(image, "m/s²", left + width, top - 19, 12, canvas.GREY, "right")
     canvas.text(image, f"{value:+.1f}", left + width - unit, top - 21, 15, canvas.WHITE, "right")
     canvas.text(image, "acceleration", left, top - 20, 13, canvas.GREY)
 

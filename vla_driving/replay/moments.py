@@ -21,6 +21,7 @@ from vla_driving.contract.supervision import SafetyState
 from vla_driving.contract.trajectory import Trajectory
 from vla_driving.contract.vehicle import ControlCommand, VehicleState
 from vla_driving.recording.bag_reader import BagMessage, BagReader
+from vla_driving.replay.conversation import Conversation, Spoken
 from vla_driving.replay.drive import Arrived, Drive, Window
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class Moment:
     `plan` was made from this picture; `approved` is the first decision upon it, its trajectory
     moved into base_link at the picture's exposure. `vehicle`, `safety` and `objects` are the newest
     measured by then, `command` the first made from this picture, `latency_ms` its way from exposure
-    to command.
+    to command; `spoken` is what was said in the car by then.
     """
 
     stamp_ns: Nanoseconds
@@ -47,6 +48,7 @@ class Moment:
     objects: ObjectList | None
     command: ControlCommand | None
     latency_ms: float | None
+    spoken: Spoken = Spoken()
 
 
 def picture_topic(drive: Drive, camera: str) -> str | None:
@@ -88,6 +90,7 @@ class _Around:
         self._vehicle = _Newest(drive.vehicle)
         self._safety = _Newest(drive.safety)
         self._objects = _Newest(drive.objects)
+        self._conversation = Conversation(drive)
         self._states = iter(drive.vehicle)
         self._motion = EgoMotion()
 
@@ -110,6 +113,7 @@ class _Around:
             objects=objects,
             command=command.value if command else None,
             latency_ms=(command.arrival_ns - stamp_ns) / 1e6 if command else None,
+            spoken=self._conversation.at(stamp_ns),
         )
 
     def _advance(self, until_ns: Nanoseconds) -> None:

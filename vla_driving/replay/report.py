@@ -14,6 +14,7 @@ import numpy as np
 
 from vla_driving.contract.clock import SECOND
 from vla_driving.contract.frames import Image
+from vla_driving.contract.language import AnswerStatus
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.supervision import Engagement, Level
 from vla_driving.recording.metadata import contract_topic
@@ -31,6 +32,11 @@ ENGAGEMENT_STYLES = {
     Engagement.DISABLED: "grey", Engagement.PRE_ENABLED: "cyan", Engagement.ENABLED: "blue",
     Engagement.OVERRIDING: "amber", Engagement.SOFT_DISABLING: "orange",
     Engagement.MINIMAL_RISK: "red", Engagement.STOPPED: "red",
+}
+STATUS_STYLES = {
+    AnswerStatus.ACCEPTED: "blue", AnswerStatus.DONE: "green", AnswerStatus.REFUSED: "red",
+    AnswerStatus.IGNORED: "grey", AnswerStatus.CANCELLED: "amber", AnswerStatus.EXPIRED: "amber",
+    AnswerStatus.ANSWERED: "cyan",
 }
 STILL_WIDTH = 640
 
@@ -60,7 +66,7 @@ def report_page(
         f'<p class="sub">{start} · model {escape(model["name"])} {escape(model["version"])} '
         f"<code>{escape(model['sha256'][:12])}</code></p>",
         _verdict(failures), _figures(summary), _targets(summary), _video(video),
-        _timelines(drive, window, summary),
+        _conversation(summary), _timelines(drive, window, summary),
         f'<div class="two">{_latency(drive, window)}{_map(drive, window)}</div>',
         _topics(summary, rates), _faults(summary, drive.problems), _stills(stills),
     ]
@@ -132,6 +138,36 @@ def _video(video: str | None) -> str:
         "Video",
         f'<video controls preload="metadata" src="{name}"><a href="{name}">{name}</a></video>',
     )
+
+
+def _conversation(summary: Summary) -> str:
+    """Instructions with what became of them, and the car's own remarks, by time."""
+    rows = [
+        (said["at_s"], f"“{escape(said['text'])}”" if said["text"] else "takes everything back",
+         said["answers"])
+        for said in summary["instructions"]
+    ]
+    rows += [(said["at_s"], '<span class="sub">the car</span>', [said])
+             for said in summary["remarks"]]
+    if not rows:
+        return ""
+    lines = "".join(
+        f"<tr><td class='n'>{at_s:.1f} s</td><td>{said}</td>"
+        f"<td>{'<br>'.join(map(_answer, answers)) or 'no answer'}</td></tr>"
+        for at_s, said, answers in sorted(rows, key=lambda row: row[0])
+    )
+    head = "<tr><th class='n'>time</th><th>said</th><th>answered</th></tr>"
+    return _section("What was said", f'<div class="wide"><table>{head}{lines}</table></div>')
+
+
+def _answer(answer: dict[str, Any]) -> str:
+    """An answer with its time and status; a remark is words alone."""
+    status = answer["status"].lower()
+    if status == "remark":
+        return escape(answer["text"])
+    style = STATUS_STYLES[AnswerStatus[answer["status"]]]
+    words = escape(answer["text"].removeprefix(f"{status}: "))
+    return f'{answer["at_s"]:.1f} s <b class="word {style}">{status}</b> {words}'
 
 
 def _timelines(drive: Drive, window: Window, summary: Summary) -> str:

@@ -52,6 +52,7 @@ svg text.unit { fill: var(--ink); font-weight: 600; }
 .orange { --tone: var(--orange); } .red { --tone: var(--red); } .grey { --tone: var(--grey); }
 .cyan { --tone: var(--cyan); }
 .curve[class], .way[class] { stroke: var(--tone); } .band { fill: var(--tone); rx: 3px; }
+.word { color: var(--tone); }
 .way { stroke-width: 4; stroke-linecap: round; }
 .bar { fill: var(--blue); } .mark { stroke: var(--red); stroke-dasharray: 2 3; }
 .limit { stroke: var(--red); stroke-width: 1.5; stroke-dasharray: 5 4; }

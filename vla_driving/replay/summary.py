@@ -17,11 +17,13 @@ import numpy as np
 
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.events import Severity
+from vla_driving.contract.language import Answer
 from vla_driving.contract.rates import Rates
 from vla_driving.contract.supervision import Engagement, Level, Verdict
 from vla_driving.contract.topics import TOPICS
 from vla_driving.recording.metadata import contract_topic
-from vla_driving.replay.drive import Arrivals, Drive, Times, Window
+from vla_driving.replay.conversation import exchanges, remarks
+from vla_driving.replay.drive import Arrivals, Arrived, Drive, Times, Window
 
 Summary = dict[str, Any]
 """What summary.json holds."""
@@ -87,6 +89,8 @@ def summarise(drive: Drive, window: Window, model: ModelInfo, rates: Rates) -> S
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
         "faults": faults(drive, window),
         "faults_before": faults(drive, before(drive, window)),
+        "instructions": instructions(drive, window),
+        "remarks": [_words(a, window) for a in remarks(drive) if _in(window, a.arrival_ns)],
     }
     summary["targets"] = [_held_to(summary, target) for target in TARGETS]
     return summary
@@ -212,12 +216,42 @@ def faults(drive: Drive, window: Window) -> list[dict[str, Any]]:
                 "source": event.source,
                 "severity": event.severity.name,
                 "count": 0,
-                "first_s": round((event.stamp_ns - window.start_ns) / SECOND, 3),
+                "first_s": _since(window, event.stamp_ns),
                 "text": event.text,
             },
         )
         row["count"] += 1
     return list(found.values())
+
+
+def instructions(drive: Drive, window: Window) -> list[dict[str, Any]]:
+    """Each instruction up to the window's end, what became of it, and every answer in between.
+
+    Times are s from the start of the window, so those of words before it are negative. `status` is
+    the newest answer's, None where there was none.
+    """
+    rows = []
+    for exchange in exchanges(drive):
+        known = exchange.until(window.end_ns)
+        if known.said.arrival_ns <= window.end_ns:
+            rows.append({
+                "at_s": _since(window, known.said.arrival_ns),
+                "source": known.said.value.source, "text": known.said.value.text,
+                "status": known.latest.status.name if known.latest else None,
+                "answers": [_words(answer, window) for answer in known.answers],
+            })
+    return rows
+
+
+def _words(answer: Arrived[Answer], window: Window) -> dict[str, Any]:
+    said = answer.value
+    return {
+        "at_s": _since(window, answer.arrival_ns), "status": said.status.name, "text": said.text,
+    }
+
+
+def _since(window: Window, time_ns: Nanoseconds) -> float:
+    return round((time_ns - window.start_ns) / SECOND, 3)
 
 
 def _simulation(drive: Drive, window: Window) -> Summary:

@@ -88,6 +88,14 @@ class DriverScript:
 
 
 @dataclass(frozen=True)
+class Utterance:
+    """What a passenger says to the car."""
+
+    text: str = described("an instruction or a question in English")
+    after: float = quantity("s", 0.0, 3600.0, "since the car was first engaged")
+
+
+@dataclass(frozen=True)
 class Disturbance:
     """What is wrong with the camera's frames for a while."""
 
@@ -126,6 +134,7 @@ class Scenario:
     speed_limit: float = _optional(quantity("m/s", 3.0, 22.0), 12.0)
     duration: float = _optional(quantity("s", 1.0, 3600.0), 60.0)
     driver: DriverScript = field(default_factory=DriverScript)
+    passenger: tuple[Utterance, ...] = ()
     objects: tuple[PlacedObject, ...] = ()
     disturbances: tuple[Disturbance, ...] = ()
     look: Look = field(default_factory=Look)

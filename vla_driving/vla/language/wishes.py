@@ -44,7 +44,7 @@ ROUTE_TURNS = {
     Intent.NEXT_LEFT: Turn.LEFT, Intent.NEXT_RIGHT: Turn.RIGHT, Intent.NEXT_STRAIGHT: Turn.STRAIGHT,
 }
 WORDS = {
-    Intent.SPEED_UP: "drive faster", Intent.SLOW_DOWN: "drive slower", Intent.DRIVE_AT: "drive",
+    Intent.SPEED_UP: "drive faster", Intent.SLOW_DOWN: "drive slower", Intent.DRIVE_AT: "drive at",
     Intent.MORE_DISTANCE: "keep more distance", Intent.LESS_DISTANCE: "keep less distance",
     Intent.STOP: "stop", Intent.GO_ON: "go on", Intent.CHANGE_LEFT: "change to the left lane",
     Intent.CHANGE_RIGHT: "change to the right lane", Intent.NEXT_LEFT: "turn left",
@@ -82,6 +82,8 @@ class Wish:
     @property
     def words(self) -> str:
         """What is wished for, in few words."""
+        if self.intent == Intent.DRIVE_AT:
+            return f"{WORDS[self.intent]} {km_h(self.speed)}"
         if self.intent in SPEEDS:
             return f"{WORDS[self.intent]}, {km_h(self.speed)}"
         if self.intent in GAPS:
