@@ -35,7 +35,7 @@ from vla_driving.contract.trajectory import POINTS, Trajectory
 
 T = TypeVar("T")
 
-_LONGEST = {
+LONGEST = {
     ("Answer", "evidence"): 16,
     ("CameraHealth", "cameras"): 16,
     ("Command", "token"): MAX_TOKEN_LENGTH,
@@ -56,7 +56,7 @@ _LONGEST = {
     ("SafetyState", "checks"): 128,
     ("VehicleState", "faults"): 32,
 }
-
+"""Most entries of a list, by class and field."""
 
 _PLAIN = (float, int, bool, str)
 
@@ -86,11 +86,11 @@ def from_message(cls: type[T], message: Any) -> T:
     if cls is CameraFrame:
         return typing.cast(T, _read_camera_frame(message))
     values: dict[str, Any] = {}
-    for name, attribute, hint in _fields(typing.cast(Any, cls)):
+    for name, attribute, hint in fields_of(typing.cast(Any, cls)):
         try:
             content = _get(message, name, attribute)
             # First its length: an endless list must not cost the time that it takes to read.
-            _check_length(_LONGEST.get((cls.__name__, name)), content)
+            _check_length(LONGEST.get((cls.__name__, name)), content)
             values[name] = _reader(hint)(content)
         except (ValueError, TypeError, AttributeError) as error:
             raise MalformedMessage(f"{cls.__name__}.{name}: {error}") from None
@@ -99,12 +99,12 @@ def from_message(cls: type[T], message: Any) -> T:
 
 def to_message(value: Any) -> Any:
     """Message of vla_driving_msgs from a contract object."""
-    message = _message_class(type(value).__name__)()
+    message = message_class(type(value).__name__)()
     if isinstance(value, CameraFrame):
         _write_camera_frame(value, message)
         return message
     fixed = isinstance(value, Trajectory)
-    for name, attribute, hint in _fields(typing.cast(Any, type(value))):
+    for name, attribute, hint in fields_of(typing.cast(Any, type(value))):
         content = getattr(value, name)
         if name.endswith("_ns"):
             set_stamp(_time_field(message, name, attribute), content)
@@ -128,21 +128,23 @@ def _time_field(message: Any, name: str, attribute: str) -> Any:
 
 
 @cache
-def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:
+def fields_of(cls: Any) -> tuple[tuple[str, str, Any], ...]:
+    """Name, name in the message and type of each field of a dataclass of the contract."""
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls)]
     return tuple((name, name.removesuffix("_ns").removesuffix("_s"), hints[name]) for name in names)
 
 
 @cache
-def _message_class(name: str) -> Any:
+def message_class(name: str) -> Any:
+    """Class of vla_driving_msgs of this name. Raises ImportError where it is not built."""
     return getattr(importlib.import_module("vla_driving_msgs.msg"), name)
 
 
 @cache
 def _leaf_reader(cls: Any) -> Callable[[Any], Any] | None:
     """For a dataclass of at least two plain numbers and words and no stamp: all fields at once."""
-    fields = _fields(cls)
+    fields = fields_of(cls)
     plain = all(
         isinstance(hint, type) and (hint in _PLAIN or issubclass(hint, enum.IntEnum))
         for _, _, hint in fields

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -73,14 +75,40 @@ class SceneObject:
     height: float = 0.0
 
 
-_NUMBERS = attrgetter(
-    "classification", "probability", "x", "y", "heading", "velocity_x", "velocity_y", "length",
-    "width", "height",
-)
+_NAMES = tuple(field.name for field in fields(SceneObject))
+_NUMBERS = attrgetter(*_NAMES)
 
 
-def table_of(objects: tuple[SceneObject, ...]) -> npt.NDArray[np.float32]:
+class SceneObjects(Sequence[SceneObject]):
+    """Objects as they travelled, one row of numbers each; made when somebody asks for one.
+
+    `rows`: (N,) structured array with the fields of `SceneObject`, the classes known ones.
+    """
+
+    def __init__(self, rows: npt.NDArray[np.void]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, at: int) -> SceneObject: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[SceneObject, ...]: ...
+    def __getitem__(self, at: int | slice) -> SceneObject | tuple[SceneObject, ...]:
+        if isinstance(at, slice):
+            return tuple(SceneObjects(self.rows[at]))
+        number, *others = self.rows[at].item()
+        return SceneObject(ObjectClass(number), *others)
+
+
+def table_of(objects: Sequence[SceneObject]) -> npt.NDArray[np.float32]:
     """(N, 10) numbers of objects as they travel, in the order of `SceneObject`'s fields."""
+    if isinstance(objects, SceneObjects):
+        columns = np.empty((len(_NAMES), len(objects)), "<f4")
+        for column, name in zip(columns, _NAMES, strict=True):
+            column[:] = objects.rows[name]
+        return np.ascontiguousarray(columns.T)
     numbers = tuple(chain.from_iterable(map(_NUMBERS, objects)))
     try:
         table = np.frombuffer(struct.pack(f"<{len(numbers)}f", *numbers), "<f4")

@@ -39,6 +39,9 @@ PUBLISHERS_HZ = 10.0
 MOST_WAITING = 200
 """Messages of one kind between two steps; a flood beyond it drops the oldest."""
 
+MOST_BYTES = 65_536
+"""Of one message; the longest plan takes about 22,000, words aside."""
+
 
 class SafetyMonitorNode(StackNode):
     """Steps at its own rate, and at once when a plan arrives."""
@@ -62,7 +65,7 @@ class SafetyMonitorNode(StackNode):
         self.speak("vla/approved_plan")
         self.speak("vla/safety_state")
         for topic, field, cls in INPUTS:
-            self.listen(topic, cls, partial(self._take, field))
+            self.listen(topic, cls, partial(self._take, field), most_bytes=MOST_BYTES)
         self.listen("vla/heartbeat", None, self._take_beat)
         self.every(self.stack.rates.approved_plan, self._step)
         self.every(PUBLISHERS_HZ, self._count_publishers)
