@@ -28,7 +28,7 @@ SMALL = PilotSettings(
 
 
 def route(seed: int, success: bool, completion: float = 1.0) -> Route:
-    return Route(seed, "S", "arrived", success, completion, 100.0, 20.0, 0, 0, 0.0, 0.1)
+    return Route(seed, "S", "arrived", success, completion, 100.0, 20.0, 0, 0, 0.1)
 
 
 def workshop(work, **changes) -> Workshop:
@@ -58,14 +58,13 @@ def test_better_is_more_routes_done_and_then_further() -> None:
 def test_what_was_driven_is_not_driven_again(tmp_path, monkeypatch) -> None:
     driven = []
 
-    def measure(setting, driver, seeds, name, say):
+    def measure(rig, folder, policy, seeds, name, say):
         driven.extend(seeds)
         if len(driven) == 2:
             raise KeyboardInterrupt
         return {}, [route(seeds[0], True)]
 
     monkeypatch.setattr(module, "measure", measure)
-    monkeypatch.setattr(module, "StackDriver", lambda *a, **k: None)
     shop = workshop(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         module._figures(shop, tmp_path, "model", False)

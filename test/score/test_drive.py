@@ -53,6 +53,26 @@ def test_the_stack_keeps_to_a_bend_and_black_pictures_do_clearly_worse() -> None
     assert "left the route" in blind.blame or "off the road" in blind.blame
 
 
+def test_without_the_monitor_every_plan_is_driven_and_nobody_steps_in() -> None:
+    seeing, blind = driven("unchecked", 9.0), driven("unchecked_blind", 9.0)
+    assert seeing.ended == OVER and not seeing.off_road and not seeing.collisions
+    assert not seeing.watch.interventions and not blind.watch.interventions
+    assert blind.off_road and blind.completion < seeing.completion
+
+
+def test_without_the_monitor_what_is_approved_is_the_plan_itself() -> None:
+    with rig().open(BEND, sees=True) as world:
+        loop = Loop(rig(), world, *rig().model(MODELS.stack), checked=False)
+        plans = {}
+        for _ in range(25):
+            loop.step()
+            if loop.seen.plan is not None:
+                plans[loop.seen.plan.sequence] = loop.seen.plan
+        approved = loop.seen.approved
+        assert approved is not None and loop.engaged and loop.seen.safety is None
+        assert approved.trajectory is plans[approved.plan_sequence].candidates[0]
+
+
 def test_the_same_drive_again_is_the_same() -> None:
     again = drive(Task("stack", "curve", BEND, (), 9.0), Rig(), MODELS)
     assert without_time(again) == without_time(driven("stack", 9.0))

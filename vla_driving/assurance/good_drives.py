@@ -63,7 +63,6 @@ from vla_driving.contract.trajectory import PERIOD_S, Trajectory, integrate
 from vla_driving.contract.vehicle import DriverState, VehicleParameters, VehicleState
 from vla_driving.control.bridge import ControllerBridge, Inputs
 from vla_driving.control.settings import ControllerBridgeSettings
-from vla_driving.learning.drive import LOST_M, node_settings
 from vla_driving.learning.driving import Setting, load_setting, reference, steering
 from vla_driving.learning.scenes import SAFETY_SEEDS, scene
 from vla_driving.learning.teacher import Manner, plan
@@ -71,7 +70,9 @@ from vla_driving.safety import heartbeats
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import SafetyMonitor
 from vla_driving.safety.settings import SafetyMonitorSettings
+from vla_driving.score.drive import LOST_M
 from vla_driving.score.interventions import intervention, reaction_begun
+from vla_driving.score.rig import node_settings
 from vla_driving.simulation.metadrive import PHYSICS_STEP_S, SimulatorError
 from vla_driving.simulation.scenario import Scenario
 from vla_driving.simulation.truth import Truth

@@ -24,7 +24,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--traffic", type=float, default=0.1, help="cars per 10 m of lane (0.1)")
     parser.add_argument(
         "--policy", default="stack,idm,expert,baseline",
-        help="who drives, parted by commas: stack, idm, expert, baseline, stack_fp32, teacher",
+        help="who drives, parted by commas: stack, idm, expert, baseline, stack_fp32, unchecked, "
+             "teacher",
     )
     parser.add_argument("--model", type=Path, help="folder of the stack's model; models/pilot")
     parser.add_argument("--baseline", type=Path, help="folder of the baseline; models/baseline")

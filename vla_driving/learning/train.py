@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from vla_driving.learning.ablations import ablate, table
 from vla_driving.learning.clips import Clip, clip_paths, read_header
 from vla_driving.learning.collect_clips import collect_clips, failures
 from vla_driving.learning.dataset import DatasetError
-from vla_driving.learning.drive import Route, StackDriver, measure, summary
+from vla_driving.learning.drive import Route, measure, summary
 from vla_driving.learning.driving import Setting, load_setting
 from vla_driving.learning.fit import FitSettings, device, fit, split
 from vla_driving.learning.pilot_driver import PilotDriver
@@ -41,6 +42,7 @@ from vla_driving.learning.singles import read_singles
 from vla_driving.learning.tensors import VIRTUAL_CAMERA
 from vla_driving.learning.windows import Clips, read_clips
 from vla_driving.learning.words import Words, trained_words
+from vla_driving.score.rig import Rig
 from vla_driving.simulation.metadrive import SimulatorError
 from vla_driving.vla.manifest import load_model
 
@@ -262,18 +264,22 @@ def _figures(shop: Workshop, model: Path, name: str, blind: bool) -> dict[str, f
     seeds = SELECT_SEEDS[:shop.recipe.routes]
     folder = shop.work / "drives" / name
     folder.mkdir(parents=True, exist_ok=True)
-    driver = None
     routes: list[Route] = []
     for seed in seeds:
         path = folder / f"{seed}.json"
         if not path.is_file():
-            driver = driver or StackDriver(model, shop.setting, blind=blind, precision="int8")
-            (route,) = measure(shop.setting, driver, [seed], name, say=_say)[1]
+            policy = "blind" if blind else "model"
+            (route,) = measure(_rig(), model, policy, [seed], name, say=_say)[1]
             temporary = path.with_suffix(".part")
             temporary.write_text(json.dumps(dataclasses.asdict(route)) + "\n", encoding="utf-8")
             temporary.replace(path)
         routes.append(Route(**json.loads(path.read_text(encoding="utf-8"))))
     return summary(routes)
+
+
+@cache
+def _rig() -> Rig:
+    return Rig("int8")
 
 
 def provenance(

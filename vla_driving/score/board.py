@@ -20,7 +20,7 @@ from vla_driving.score.page import page
 from vla_driving.score.work import Say, drive_all
 from vla_driving.vla.language.wordings import wordings
 
-PUBLIC = ("stack", "idm", "expert", "baseline", "stack_fp32", "teacher")
+PUBLIC = ("stack", "idm", "expert", "baseline", "stack_fp32", "unchecked", "teacher")
 CONTROLS = ("blacked_out", "frozen")
 FILMED_CONTROLS = 2
 """Films of each control: all fail, and alike."""

@@ -107,9 +107,13 @@ class Policy:
     make: Maker
 
 
-def _stack(eye: Callable[[], Callable[[Image], Image]] | None = None, precision: str = "") -> Maker:
+def _stack(
+    eye: Callable[[], Callable[[Image], Image]] | None = None, precision: str = "",
+    checked: bool = True,
+) -> Maker:
     def make(rig: Rig, world: World, models: Models) -> Driver:
-        return Loop(rig, world, *rig.model(models.stack, precision), eye=eye() if eye else None)
+        model = rig.model(models.stack, precision)
+        return Loop(rig, world, *model, eye=eye() if eye else None, checked=checked)
 
     return make
 
@@ -133,5 +137,7 @@ POLICIES = {
     "blacked_out": Policy("the stack, black pictures told as good ones", True, _stack(Blackened)),
     "frozen": Policy("the stack, its first picture for ever told as good ones", True,
                      _stack(Frozen)),
+    "unchecked": Policy("the stack without the safety monitor", True, _stack(checked=False)),
+    "unchecked_blind": Policy("the same, black pictures told as good ones", True,
+                              _stack(Blackened, checked=False)),
 }
-

@@ -15,8 +15,8 @@ from vla_driving.score.drivers import Models
 ROOMS = ("contract", "camera", "vla", "safety", "control", "simulation")
 OTHERS = (
     "learning/teacher.py", "learning/driving.py", "score/rig.py", "score/loop.py",
-    "score/drivers.py", "score/drive.py", "score/track.py", "score/blame.py", "score/comfort.py",
-    "score/interventions.py", "score/reasons.py",
+    "score/unchecked.py", "score/drivers.py", "score/drive.py", "score/track.py", "score/blame.py",
+    "score/comfort.py", "score/interventions.py", "score/reasons.py",
 )
 """Sources besides ROOMS that decide about a drive; how it is shown decides nothing."""
 _BASELINE = ("baseline",)

@@ -77,10 +77,14 @@ def shipped_settings() -> StackSettings:
 class Rig:
     """Opens worlds, with or without the camera, and models; each is loaded once and kept."""
 
-    def __init__(self) -> None:
-        """Raises SettingsError."""
+    def __init__(self, precision: str = "") -> None:
+        """`precision` of models that none is said for, config/stack.yaml's if left out.
+
+        Raises SettingsError.
+        """
         folder = paths.config("vehicles")
         self.settings = shipped_settings()
+        self._precision = precision or self.settings.inference.runtime.precision
         self.vehicle: VehicleParameters = load_vehicle(folder / f"{VEHICLE}.yaml")
         self.camera: Camera = load_camera(paths.config(f"cameras/{CAMERA}.yaml"))
         self._actuators: ActuatorMap = load_actuators(folder / f"{VEHICLE}_actuators.yaml")
@@ -104,11 +108,8 @@ class Rig:
         return Listener(SentenceEncoder.load(), load_head())
 
     def model(self, folder: Path, precision: str = "") -> tuple[Model, Chosen]:
-        """A model and what runs it, by default in config/stack.yaml's precision.
-
-        Raises ModelError.
-        """
-        key = (folder, precision or self.settings.inference.runtime.precision)
+        """A model and what runs it. Raises ModelError."""
+        key = (folder, precision or self._precision)
         if key not in self._models:
             runtime = dataclasses.replace(self.settings.inference.runtime, precision=key[1])
             model = load_model(folder)
