@@ -147,7 +147,9 @@ def _one(
     gap = s + v_s * after - arc - reach_s
     in_lane = beside < 0.0 and gap > -reach_s and gap < way.arc[-1] - arc
     if in_lane:
-        towards = max(v_s, 0.0) if abs(v_d) > abs(v_s) else v_s
+        reach = math.copysign(reach_d, v_d) - (d + v_d * after)
+        leaves = v_d != 0.0 and v_s < 0.0 and reach / v_d < gap / (speed - v_s)
+        towards = max(v_s, 0.0) if abs(v_d) > abs(v_s) or leaves else v_s
         rss = gap - _rss(speed, towards)
         if rss < result[3]:
             result[2], result[3] = v_s, rss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 from drive import SETTINGS, START, VEHICLE, car, constant, plan_of
 
 from vla_driving.contract.plan import LateralAction, LongitudinalAction
-from vla_driving.contract.scene import table_of
+from vla_driving.contract.scene import LaneLine, LaneLineKind, table_of
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.checks import plan, world
 from vla_driving.safety.checks.table import CandidateCheck, Candidates, Limits, fails
 from vla_driving.safety.contacts import NEVER_S
+from vla_driving.safety.lanes import departures
 from vla_driving.safety.obstacles import NOWHERE_M, Approach, approach, no_objects, objects
 from vla_driving.safety.paths import Paths
 
@@ -130,3 +132,81 @@ def test_one_that_crosses_does_not_come_towards_us() -> None:
     assert slack(-1.7, 8.9) == pytest.approx(slack(0.0, 8.9))
     # Who approaches more than he crosses counts as before.
     assert slack(-5.0, 1.0) < slack(-1.0, 0.0) < slack(0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "across", "approaches"),
+    [
+        (16.0, 1.8, 5.3, False), (16.0, -1.8, -5.3, False), (16.0, 0.0, 0.6, True),
+        (16.0, -1.8, 1.0, True), (6.0, 1.8, 5.3, True),
+    ],
+)
+@pytest.mark.requirement("SR-05", "SR-25")
+def test_one_that_has_left_our_way_before_we_meet_does_not_come_towards_us(
+    x: float, y: float, across: float, approaches: bool
+) -> None:
+    """One that turns into the road beside us: for a moment it comes as fast as it crosses."""
+    path = Paths(batch(START, (constant(3.5),)))
+
+    def slack(velocity_x: float) -> float:
+        item = replace(car(x, y), velocity_x=velocity_x, velocity_y=across)
+        found = approach(
+            path, no_objects(START), objects(START, table_of((item,)), 0.5), START, START, 3.5,
+            np.array([False]), VEHICLE, SETTINGS.world,
+        )
+        return float(found.rss_slack[0])
+
+    assert (slack(-5.4) < slack(0.0)) == approaches
+
+
+def lane_line(kind: LaneLineKind, y: float) -> LaneLine:
+    x = np.arange(-10.0, 61.0, 1.0, dtype=np.float32)
+    return LaneLine(kind, 1.0, x, np.full_like(x, y))
+
+
+def departure(heading: float, y: float, kind: LaneLineKind = LaneLineKind.LANE_LEFT) -> float:
+    """Of a plan at 8 m/s that begins at a heading, beside a line on the left at `y`."""
+    straight = constant(8.0)
+    cos, sin = math.cos(heading), math.sin(heading)
+    path = replace(
+        straight, x=straight.x * np.float32(cos), y=straight.x * np.float32(sin),
+        heading=np.full(POINTS, heading, np.float32),
+    )
+    lane, edge = departures(
+        batch(START, (path,)), (lane_line(kind, y),), 0.1, VEHICLE, SETTINGS.world
+    )
+    return float(max(lane[0], edge[0]))
+
+
+@pytest.mark.requirement("SR-07", "SR-25")
+def test_a_plan_that_comes_back_into_its_lane_does_not_leave_it() -> None:
+    """Where a lane ends in another, the one to keep to is the other from one plan to the next."""
+    half = 0.5 * VEHICLE.width
+    assert departure(0.0, half - 0.8) == pytest.approx(0.8, abs=1e-3), "it stays beside it"
+    assert departure(-0.08, half - 0.8) < 0.1 < SETTINGS.world.max_lane_departure
+    assert departure(0.08, half - 0.2) > 0.8, "it leaves farther"
+    assert departure(-0.08, half - 0.8, LaneLineKind.ROAD_EDGE_LEFT) > 0.6, "off the road is off"
+
+
+@pytest.mark.requirement("SR-07")
+def test_who_swings_out_and_back_has_left_the_lane() -> None:
+    swing = np.where(np.arange(POINTS) < 4, 0.05, np.where(np.arange(POINTS) < 12, -0.05, 0.0))
+    path = integrate(8.0, np.zeros(POINTS), swing)
+    assert path.y[1] < path.y[6] > path.y[14]
+    lane, _ = departures(
+        batch(START, (path,)),
+        (lane_line(LaneLineKind.LANE_LEFT, 0.5 * VEHICLE.width - 0.1),), 0.1, VEHICLE,
+        SETTINGS.world,
+    )
+    assert lane[0] > 0.3
+
+
+@pytest.mark.requirement("SR-07")
+def test_where_the_line_ends_before_the_car_is_back_it_counts_as_it_was() -> None:
+    half = 0.5 * VEHICLE.width
+    line = lane_line(LaneLineKind.LANE_LEFT, half - 0.8)
+    short = replace(line, x=line.x[:17], y=line.y[:17])
+    straight = constant(8.0)
+    path = replace(straight, y=-0.08 * straight.x, heading=np.full(POINTS, -0.08, np.float32))
+    lane, _ = departures(batch(START, (path,)), (short,), 0.1, VEHICLE, SETTINGS.world)
+    assert 0.2 < lane[0] < 0.8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from typing import Any
@@ -139,13 +140,17 @@ def test_long_lines_and_long_lists_are_cut() -> None:
 
 
 def beyond(trajectory: Trajectory, line: LaneLine, now_s: float) -> float:
-    """Farthest that a wheel gets beyond a line, one wheel and one instant at a time."""
+    """Farthest that a wheel gets beyond a line, one wheel and one instant at a time.
+
+    Of a lane line only what it gets farther than the instant before, and where it ends.
+    """
     left = line.kind in (LaneLineKind.LANE_LEFT, LaneLineKind.ROAD_EDGE_LEFT)
     side = 0.5 * VEHICLE.width * (1.0 if left else -1.0)
     first = min(max(int(now_s * 10.0), 0), POINTS - 1)
-    farthest = 0.0
+    instants = []
     for k in range(first, min(first + int(SETTINGS.world.lane_horizon * 10.0) + 1, POINTS), 2):
         cos, sin = math.cos(trajectory.heading[k]), math.sin(trajectory.heading[k])
+        wheels = []
         for ahead in (0.0, VEHICLE.wheelbase):
             x = float(trajectory.x[k]) + ahead * cos - side * sin
             y = float(trajectory.y[k]) + ahead * sin + side * cos
@@ -154,8 +159,12 @@ def beyond(trajectory: Trajectory, line: LaneLine, now_s: float) -> float:
                 rise = float(line.y[after] - line.y[after - 1])
                 run = float(line.x[after] - line.x[after - 1])
                 off = (y - float(np.interp(x, line.x, line.y))) * math.cos(math.atan2(rise, run))
-                farthest = max(farthest, off if left else -off)
-    return farthest
+                wheels.append(off if left else -off)
+        instants += [max(wheels)] if wheels else []
+    counted = instants
+    if line.kind in (LaneLineKind.LANE_LEFT, LaneLineKind.LANE_RIGHT):
+        counted = [b for a, b in itertools.pairwise(instants) if b > a] + instants[-1:]
+    return max([0.0, *counted])
 
 
 @pytest.mark.parametrize("seed", range(20))

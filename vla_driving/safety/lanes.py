@@ -37,6 +37,8 @@ def departures(
 ) -> tuple[FloatArray, FloatArray]:
     """Largest distance (C,) beyond lane lines and (C,) beyond road edges, m; 0 for none.
 
+    A plan that comes back into its lane has not left it, where it only comes nearer to it: the lane
+    may have changed, where one ends in another. Beyond a road edge nothing is forgiven.
     Looks at the outsides of the front and of the rear wheels from `now_s` after the stamp for
     `lane_horizon`, square to the line; where a line does not reach, nothing is said. `lines` are in
     the batch's frame.
@@ -54,6 +56,7 @@ def departures(
             np.ascontiguousarray(line.x[:MAX_LINE_POINTS], np.float64),
             np.ascontiguousarray(line.y[:MAX_LINE_POINTS], np.float64),
             1.0 if line.kind in _LEFT else -1.0, vehicle.wheelbase, 0.5 * vehicle.width,
+            line.kind not in _EDGES,
         )
     return lane, edge
 
@@ -83,24 +86,34 @@ def _left_of(line_x: FloatArray, line_y: FloatArray, x: float, y: float) -> floa
 
 
 @compiled(
-    np.zeros(1), np.zeros((7, 1, POINTS)), 0, 0, np.zeros(1), np.zeros(1), 0.0, 0.0, 0.0
+    np.zeros(1), np.zeros((7, 1, POINTS)), 0, 0, np.zeros(1), np.zeros(1), 0.0, 0.0, 0.0, True
 )
 def _widen(
     worst: FloatArray, values: FloatArray, first: int, last: int, line_x: FloatArray,
-    line_y: FloatArray, side: float, wheelbase: float, half: float,
+    line_y: FloatArray, side: float, wheelbase: float, half: float, back: bool,
 ) -> None:
     """Raise `worst` (C,) to the largest distance beyond one line, of the wheels on its side.
 
     `values` (7, C, 64) are those of the batch, looked at from point `first` to before `last`;
-    `side` is 1 for a line on the left, -1 on the right.
+    `side` is 1 for a line on the left, -1 on the right. With `back` a distance that only shrinks
+    counts as far as it is left in the end: such a plan comes back over the line.
     """
     for c in range(len(worst)):
+        before = np.inf
         for k in range(first, last, _SAMPLE):
+            most = -np.inf
             heading = values[3, c, k]
             cos, sin = np.cos(heading), np.sin(heading)
             for ahead in (wheelbase, 0.0):
                 x = values[1, c, k] + ahead * cos - side * half * sin
                 y = values[2, c, k] + ahead * sin + side * half * cos
                 beyond = side * _left_of(line_x, line_y, x, y)
-                if beyond > worst[c]:
-                    worst[c] = beyond
+                if beyond > most:
+                    most = beyond
+            if most == -np.inf:
+                continue
+            if most > before or not back:
+                worst[c] = max(worst[c], most)
+            before = most
+        if before < np.inf:
+            worst[c] = max(worst[c], before)

@@ -310,7 +310,8 @@ def _ahead(
 ) -> None:
     """The same for one that is in the way: it brakes as it may, and as hard as it can."""
     # Who crosses rather than approaches has left the path before the distance formula's end.
-    towards = item.v_s if abs(item.v_d) <= abs(item.v_s) else max(item.v_s, 0.0)
+    crosses = abs(item.v_d) > abs(item.v_s) or _leaves(item, gap, now_s, speed)
+    towards = max(item.v_s, 0.0) if crosses else item.v_s
     rss = gap - rss_distance(speed, towards, car)
     if not rss >= row[_RSS]:
         row[_LEAD_SPEED] = item.v_s
@@ -333,6 +334,14 @@ def _ahead(
 def _least(value: float, other: float) -> float:
     """The smaller; not a number where one of them is none, which fails."""
     return value if value < other or value != value else other
+
+
+@part
+def _leaves(item: OnPath, gap: float, now_s: float, speed: float) -> bool:
+    """Whether one that comes towards us is beside the path before we meet, at the speeds of now."""
+    d = item.d + item.v_d * (now_s - item.measured_s)
+    left = item.reach_d - d if item.v_d > 0.0 else item.reach_d + d
+    return left * (speed - item.v_s) < gap * abs(item.v_d)
 
 
 @part
