@@ -23,7 +23,7 @@ from vla_driving.contract.scene import (
 from vla_driving.contract.trajectory import POINTS, Trajectory
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.checks import plan
-from vla_driving.safety.compiled import _cache_folder, compiled
+from vla_driving.safety.compiled import _cache_folder, _notice, compiled
 from vla_driving.safety.lanes import departures
 from vla_driving.safety.obstacles import (
     Objects,
@@ -127,6 +127,15 @@ def test_where_no_folder_can_be_written_none_is_kept(
     assert _cache_folder().startswith(str(tmp_path / "vla_driving" / "compiled"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert _cache_folder() == ""
+
+
+def test_what_is_compiled_anew_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
+    assert "compiling its checks, once on this machine" in _notice(str(tmp_path))
+    assert "at every start" in _notice("")
+    (tmp_path / "module").mkdir()
+    (tmp_path / "module" / "loop.py311.nbi").touch()
+    assert _notice(str(tmp_path)) == ""
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ PROCESSES: tuple[Process, ...] = (
     ),
     Process(
         "safety_monitor", ("safety_monitor",), _DRIVING, True, False,
-        Death.STOP, "controller_bridge stops the car along the last path", 180.0,  # may compile
+        Death.STOP, "controller_bridge stops the car along the last path", 300.0,  # may compile
     ),
     Process(
         "vla_inference", ("vla_inference",), _DRIVING, True, False,

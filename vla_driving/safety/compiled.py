@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -42,12 +43,34 @@ def _compiles(source: bytes) -> bool:
     return b"safety.compiled import" in source or b"PERIOD_S = " in source
 
 
+def _notice(folder: str) -> str:
+    """What to say before the first compilation; empty where there is none to do."""
+    if numba.config.DISABLE_JIT or (folder and any(Path(folder).rglob("*.nbi"))):
+        return ""
+    when = "once on this machine" if folder else "at every start: no folder for it can be written"
+    return f"safety monitor: compiling its checks, {when}, about 20 s"
+
+
 numba.config.CACHE_DIR = _cache_folder()
+if notice := _notice(numba.config.CACHE_DIR):
+    print(notice, file=sys.stderr, flush=True)
 
 
 def part(function: F) -> F:
     """A function that compiled ones call: it becomes a part of them."""
     return cast(F, numba.njit(error_model="numpy")(function))
+
+
+@part
+def most(value: float, other: float) -> float:
+    """The larger; not a number where one of them is none, which fails."""
+    return value if value > other or value != value else other
+
+
+@part
+def least(value: float, other: float) -> float:
+    """The smaller; not a number where one of them is none, which fails."""
+    return value if value < other or value != value else other
 
 
 def compiled(*examples: Any) -> Callable[[F], F]:
