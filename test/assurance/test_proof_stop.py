@@ -40,6 +40,7 @@ from vla_driving.control import envelope, tracking
 from vla_driving.control import stop as bridge_stop
 from vla_driving.control.settings import LongitudinalSettings
 from vla_driving.safety import manoeuvres
+from vla_driving.safety.speed_profile import SUBSTEPS
 
 KINDS = ["comfortable", "emergency"]
 PLANNED_LIMIT = 4.0
@@ -238,11 +239,11 @@ def test_the_profile_is_the_recursion_that_is_proved(
     braking = manoeuvres.Braking(0, start, deceleration, jerk)
     begin_ns = nanoseconds(passed_s)
     distance, speeds = braking.profile(speed, begin_ns)
-    period = float(TIMES_S[0]) / manoeuvres._SUBSTEPS
+    period = float(TIMES_S[0]) / SUBSTEPS
     v, way = speed, 0.0
     for k in range(POINTS):
-        for part in range(manoeuvres._SUBSTEPS):
-            middle_s = begin_ns / SECOND + (k * manoeuvres._SUBSTEPS + part + 0.5) * period
+        for part in range(SUBSTEPS):
+            middle_s = begin_ns / SECOND + (k * SUBSTEPS + part + 0.5) * period
             after = max(v + braking.at(nanoseconds(middle_s)) * period, 0.0) if v > 0.0 else 0.0
             way, v = way + 0.5 * (v + after) * period, after
         assert speeds[k] == pytest.approx(v, abs=1e-5)

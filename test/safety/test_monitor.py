@@ -43,8 +43,10 @@ from vla_driving.contract.scene import (
 from vla_driving.contract.supervision import Alert, Engagement, Level, Manoeuvre, Verdict
 from vla_driving.contract.trajectory import POINTS, integrate
 from vla_driving.contract.vehicle import Gear, VehicleState
+from vla_driving.safety.checks import CANDIDATE_CHECKS
 from vla_driving.safety.checks.table import Situation
 from vla_driving.safety.intake import MonitorInputs
+from vla_driving.safety.judge import CandidateJudge
 from vla_driving.safety.monitor import SafetyMonitor
 
 NO_DRIVER = replace(SETTINGS, driver=replace(SETTINGS.driver, requirement="L4"))
@@ -757,15 +759,16 @@ def test_a_broken_check_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.requirement("SR-24")
 def test_a_broken_check_of_candidates_has_failed() -> None:
     world = engaged()
-    judge = world.monitor._approval._judge
+    approval = world.monitor._approval
 
-    def broken(candidates: object) -> None:
+    def broken(candidates: object) -> Any:
         raise KeyError("gone")
 
-    judge._checks = tuple(
+    checks = tuple(
         replace(check, measure=broken) if check.name == "plan_steps" else check
-        for check in judge._checks
+        for check in CANDIDATE_CHECKS
     )
+    approval._judge = CandidateJudge(checks, approval._limits)
     world.run(1.0)
     assert status(world)[1] == Engagement.MINIMAL_RISK
     assert "check plan_steps is broken: KeyError" in text(world)

@@ -16,7 +16,7 @@ from vla_driving.contract.supervision import Level, Verdict
 from vla_driving.contract.trajectory import POINTS, TIMES_S, Trajectory
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.checks.plan import CHECKS
-from vla_driving.safety.checks.table import Candidates, Limits
+from vla_driving.safety.checks.table import Candidates, Limits, Row
 from vla_driving.safety.judge import CandidateJudge, Judgement
 
 LIMITS = Limits(SETTINGS, VEHICLE)
@@ -239,3 +239,29 @@ def test_a_check_that_is_broken_has_failed_for_every_candidate() -> None:
     assert found.failed[1].tolist() == [False, False]
     assert found.broken == {"plan_finite": "check plan_finite is broken: RuntimeError: no"}
     assert found.outcomes(0)[0].text() == "check plan_finite is broken: RuntimeError: no"
+
+
+def test_where_a_block_is_broken_all_of_its_checks_have_failed_and_no_other() -> None:
+    def breaks(_: Candidates) -> Any:
+        raise RuntimeError("no")
+
+    first, second, other = CHECKS[0], CHECKS[2], CHECKS[1]
+    checks = (
+        replace(first, measure=Row(breaks, 0)), other, replace(second, measure=Row(breaks, 1))
+    )
+    found = CandidateJudge(checks, LIMITS).judge(candidates((constant(8.0),) * 2))
+    assert found.failed.tolist() == [[True, True], [False, False], [True, True]]
+    assert np.isnan(found.values[[0, 2]]).all()
+    assert found.broken == {
+        check.name: f"check {check.name} is broken: RuntimeError: no" for check in (first, second)
+    }
+
+
+def test_the_rows_of_a_block_reach_their_checks() -> None:
+    def block(given: Candidates) -> Any:
+        return np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+
+    checks = tuple(replace(CHECKS[0], measure=Row(block, row)) for row in (2, 0))
+    given = candidates((constant(8.0),) * 2)
+    assert CandidateJudge(checks, LIMITS).judge(given).values.tolist() == [[5.0, 6.0], [1.0, 2.0]]
+    assert [check.measure(given).tolist() for check in checks] == [[5.0, 6.0], [1.0, 2.0]]

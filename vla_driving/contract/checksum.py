@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from itertools import chain
 from operator import attrgetter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _LARGEST = 3e38
 _SINGLE = np.dtype("<f4")
-Buffer: TypeAlias = bytes | memoryview
+Buffer: TypeAlias = bytes | npt.NDArray[np.float32]
 _CONTROL = attrgetter("kind", "state", "probability", "distance", "value")
 
 
@@ -166,7 +166,7 @@ def _in_single(numbers: tuple[float, ...], *arrays: npt.ArrayLike) -> list[Buffe
     parts: list[Buffer] = [struct.pack(f"<{len(numbers)}f", *map(_single, numbers))]
     for array in arrays:
         if isinstance(array, np.ndarray) and array.dtype == _SINGLE and array.flags.c_contiguous:
-            parts.append(array.data)  # as it lies there: nothing is copied but once, by `_crc`
+            parts.append(array)  # as it lies there: nothing is copied but once, by `_crc`
         else:
             with np.errstate(over="ignore"):
                 parts.append(np.asarray(array).astype(_SINGLE).tobytes())
@@ -182,4 +182,4 @@ def _single(value: float) -> float:
 
 
 def _crc(*parts: Buffer) -> int:
-    return zlib.crc32(b"".join(parts))
+    return zlib.crc32(b"".join(cast("tuple[bytes, ...]", parts)))

@@ -368,9 +368,7 @@ class Approval:
             return None
         first = min(max(round(now_s / PERIOD_S), 0), len(x) - 1)
         horizon = max(round(self._limits.settings.plan.shift_horizon / PERIOD_S), 1)
-        return sideways(
-            np.ascontiguousarray(proposed.values), x, y, first, min(first + horizon, POINTS)
-        )
+        return sideways(proposed.values, x, y, first, min(first + horizon, POINTS))
 
 
 def _is_blocked(outcomes: Iterable[Outcome]) -> bool:

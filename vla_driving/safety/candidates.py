@@ -14,14 +14,16 @@ from vla_driving.contract.trajectory import POINTS, Trajectory
 FloatArray = npt.NDArray[np.float64]
 
 _CHANNELS = 7
+_SHAPES = {(POINTS,)}
+_NO_NUMBERS = (np.full(POINTS, np.nan, np.float32),) * _CHANNELS
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """C candidates that share a stamp: (C, 64) each, units as in `Trajectory`.
 
-    `values` (7, C, 64) holds all of them. A candidate whose arrays are not (64,) is all NaN, which
-    no check lets pass.
+    `values` (7, C, 64) holds all of them, row by row. A candidate whose arrays are not (64,) is all
+    NaN, which no check lets pass.
     """
 
     stamp_ns: Nanoseconds
@@ -39,7 +41,7 @@ class Batch:
 
     def part(self, first: int, last: int) -> Batch:
         """The candidates from `first` to before `last`."""
-        return of_values(self.stamp_ns, self.values[:, first:last])
+        return of_values(self.stamp_ns, np.ascontiguousarray(self.values[:, first:last]))
 
 
 def of_values(stamp_ns: Nanoseconds, values: FloatArray) -> Batch:
@@ -49,10 +51,13 @@ def of_values(stamp_ns: Nanoseconds, values: FloatArray) -> Batch:
 
 def batch(stamp_ns: Nanoseconds, trajectories: tuple[Trajectory, ...]) -> Batch:
     """Arrays of the first `MAX_CANDIDATES` trajectories."""
-    kept = trajectories[:MAX_CANDIDATES]
-    values = np.empty((_CHANNELS, len(kept), POINTS))
-    for k, trajectory in enumerate(kept):
-        arrays = trajectory.arrays()
-        sound = all(np.shape(array) == (POINTS,) for array in arrays)
-        values[:, k] = arrays if sound else np.nan
-    return of_values(stamp_ns, values)
+    arrays = [a for t in trajectories[:MAX_CANDIDATES] for a in _sound(t.arrays())]
+    if not arrays:
+        return of_values(stamp_ns, np.empty((_CHANNELS, 0, POINTS)))
+    by_candidate = np.concatenate(arrays).reshape(-1, _CHANNELS, POINTS)
+    return of_values(stamp_ns, by_candidate.transpose(1, 0, 2).astype(np.float64, order="C"))
+
+
+def _sound(arrays: tuple[npt.NDArray[np.float32], ...]) -> tuple[npt.NDArray[np.float32], ...]:
+    sound = {getattr(array, "shape", None) for array in arrays} == _SHAPES
+    return arrays if sound else _NO_NUMBERS

@@ -35,6 +35,8 @@ def along_path(
 
     The object keeps its velocity along and across the path.
     """
+    if item.v_d == 0.0 and abs(item.d) >= item.reach_d:
+        return NEVER_S  # the most of them: beside the path they stay
     first, last = samples(now_s, car.collision_horizon)
     for at in range(first, last, _SAMPLE):
         elapsed = at * PERIOD_S - item.measured_s

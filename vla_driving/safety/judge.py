@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from vla_driving.safety.checks.table import (
     CandidateCheck,
     Candidates,
     Limits,
+    Measure,
+    Row,
     Situation,
     StateCheck,
     fails,
@@ -167,6 +169,23 @@ class Judgement:
         )
 
 
+_Indices: TypeAlias = npt.NDArray[np.intp]
+
+
+def _by_block(
+    checks: tuple[CandidateCheck, ...]
+) -> tuple[list[tuple[Measure, _Indices, _Indices]], list[tuple[int, Measure]]]:
+    """Each block with the indices of its checks and their rows in it; and the other measures."""
+    of_block: dict[Measure, list[tuple[int, int]]] = {}
+    single = []
+    for k, check in enumerate(checks):
+        if isinstance(check.measure, Row):
+            of_block.setdefault(check.measure.block, []).append((k, check.measure.row))
+        else:
+            single.append((k, check.measure))
+    return [(block, *np.array(rows).T) for block, rows in of_block.items()], single
+
+
 class CandidateJudge:
     """Runs checks of candidates, all candidates at once."""
 
@@ -176,6 +195,7 @@ class CandidateJudge:
         # Signed so that more is always worse.
         self._sign = np.array([-1.0 if check.at_least else 1.0 for check in checks])[:, None]
         self._column = np.array(self._limits)[:, None] * self._sign
+        self._blocks, self._single = _by_block(checks)
         self._reaction = np.array([int(check.reaction) for check in checks])[:, None]
 
     def judge(self, candidates: Candidates) -> Judgement:
@@ -184,12 +204,18 @@ class CandidateJudge:
         values = np.full((len(self._checks), count), np.nan)
         broken: dict[str, str] = {}
         with np.errstate(all="ignore"):
-            for k, check in enumerate(self._checks):
+            for measure, rows, rows_of_block in self._blocks:
                 try:
-                    values[k] = check.measure(candidates)
+                    values[rows] = measure(candidates)[rows_of_block]
                 except Exception as error:  # see StateJudge
-                    values[k] = np.nan
-                    broken[check.name] = _broken(check.name, error)
+                    names = [self._checks[k].name for k in rows]
+                    broken.update({name: _broken(name, error) for name in names})
+            for k, measure in self._single:
+                try:
+                    values[k] = measure(candidates)
+                except Exception as error:
+                    name = self._checks[k].name
+                    broken[name] = _broken(name, error)
             failed = ~(values * self._sign <= self._column)
         return Judgement(
             self._checks, self._limits, values, failed * self._reaction, failed, broken

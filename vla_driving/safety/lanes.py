@@ -49,12 +49,10 @@ def departures(
         return lane, edge
     first = min(max(int(now_s * 10.0), 0), POINTS - 1)
     last = min(first + int(settings.lane_horizon * 10.0) + 1, POINTS)
-    values = np.ascontiguousarray(batch.values)
     for line in usable:
         _widen(
-            edge if line.kind in _EDGES else lane, values, first, last,
-            np.ascontiguousarray(line.x[:MAX_LINE_POINTS], np.float64),
-            np.ascontiguousarray(line.y[:MAX_LINE_POINTS], np.float64),
+            edge if line.kind in _EDGES else lane, batch.values, first, last,
+            _points(line.x[:MAX_LINE_POINTS]), _points(line.y[:MAX_LINE_POINTS]),
             1.0 if line.kind in _LEFT else -1.0, vehicle.wheelbase, 0.5 * vehicle.width,
             line.kind not in _EDGES,
         )
@@ -69,9 +67,21 @@ def is_usable(line: LaneLine, min_probability: float) -> bool:
     x, y = line.x[:MAX_LINE_POINTS], line.y[:MAX_LINE_POINTS]
     if len(x) < 2 or len(x) != len(y):
         return False
-    # The comparison holds for no NaN, and a sum is finite where all its parts are.
-    increasing = (x[1:] > x[:-1]).all() and math.isfinite(x[0] - x[-1])
-    return bool(increasing) and math.isfinite(np.add.reduce(y))
+    # So far apart that single precision cannot say how far is no line.
+    return math.isfinite(x[0] - x[-1]) and bool(_runs_forward(_points(x), _points(y)))
+
+
+def _points(values: npt.ArrayLike) -> FloatArray:
+    return np.array(values, np.float64)
+
+
+@compiled(np.zeros(1), np.zeros(1))
+def _runs_forward(x: FloatArray, y: FloatArray) -> bool:
+    """Whether x increases, which what is no number never does, and all of y is finite."""
+    sound = np.isfinite(y[0])
+    for k in range(1, len(x)):
+        sound = sound and x[k] > x[k - 1] and np.isfinite(y[k])
+    return sound
 
 
 @part

@@ -15,16 +15,15 @@ import numpy.typing as npt
 
 from vla_driving.contract.clock import Nanoseconds, age_s
 from vla_driving.contract.motion import PoseChange
-from vla_driving.contract.trajectory import POINTS, TIMES_S, Trajectory, standing
+from vla_driving.contract.trajectory import TIMES_S, Trajectory, standing
 from vla_driving.contract.vehicle import VehicleParameters, VehicleState
+from vla_driving.safety.speed_profile import speed_profile
 
 FloatArray = npt.NDArray[np.float64]
 
 _EXTENSION_M = 120.0
 EXTENSION_STEP_M = 2.0
 """A path that is too short for the stop is carried on at its last mean curvature."""
-_SUBSTEPS = 4
-"""The speed profile is integrated at 25 ms, so that its end lies within 3 cm at 1 m/s."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,20 +113,10 @@ class Braking:
 
     def profile(self, speed: float, stamp_ns: Nanoseconds) -> tuple[FloatArray, FloatArray]:
         """Distance in m and speed in m/s, (64,) at TIMES_S after `stamp_ns`, from `speed` on."""
-        start = max(age_s(self.since_ns, stamp_ns), 0.0)
-        period = float(TIMES_S[0]) / _SUBSTEPS
-        times = start + (np.arange(POINTS * _SUBSTEPS) + 0.5) * period
-        change = self.jerk * times
-        if self.acceleration >= -self.deceleration:
-            wanted = np.maximum(self.acceleration - change, -self.deceleration)
-        else:
-            wanted = np.minimum(self.acceleration + change, -self.deceleration)
-        speeds = np.maximum(speed + np.cumsum(wanted) * period, 0.0)
-        speeds = np.where(np.minimum.accumulate(speeds) <= 0.0, 0.0, speeds)
-        before = np.concatenate([[max(speed, 0.0)], speeds[:-1]])
-        distance = np.cumsum(0.5 * (before + speeds) * period)
-        at = slice(_SUBSTEPS - 1, None, _SUBSTEPS)
-        return distance[at], speeds[at]
+        start_s = max(age_s(self.since_ns, stamp_ns), 0.0)
+        return speed_profile(
+            start_s, float(speed), float(self.acceleration), self.deceleration, self.jerk
+        )
 
 
 PLANNED_DECELERATION = 4.0

@@ -9,7 +9,6 @@ they are also taken to drive straight on, and the sooner contact counts.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +19,7 @@ from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.scene import MAX_OBJECTS, table_of
 from vla_driving.contract.trajectory import POINTS
 from vla_driving.contract.vehicle import VehicleParameters
-from vla_driving.safety.compiled import compiled, part
+from vla_driving.safety.compiled import compiled, least, part
 from vla_driving.safety.contacts import NEVER_S, STANDING, along_path, straight_on, turns
 from vla_driving.safety.counterfactuals import (
     Answer,
@@ -74,18 +73,39 @@ def objects(
 
     `table` is that of `contract.scene.table_of`.
     """
-    numbers = table[:, 1:9]
-    finite = np.isfinite(numbers).all(axis=1)
-    kept = numbers[finite & (numbers[:, 0] >= min_probability)].astype(np.float64)
-    if len(kept) > MAX_OBJECTS:
-        order = np.argsort(np.hypot(kept[:, 1], kept[:, 2]), kind="stable")
-        kept = kept[order[:MAX_OBJECTS]]
-    vectors = np.empty((2, 3, len(kept)))
-    vectors[:, 0], vectors[:, 1] = kept[:, 1:3].T, kept[:, 4:6].T
-    np.cos(kept[:, 3], out=vectors[0, 2])
-    np.sin(kept[:, 3], out=vectors[1, 2])
-    halves = np.ascontiguousarray(0.5 * np.maximum(kept[:, 6:8].T, _MIN_SIZE))
-    return Objects(stamp_ns, vectors, halves, int(len(table) - finite.sum()))
+    # As the comparison with a number in single precision is made.
+    least_probability = float(np.float32(min_probability))
+    return Objects(stamp_ns, *_likely(table.astype(np.float64), least_probability))
+
+
+@compiled(np.zeros((1, 10)), 0.0)
+def _likely(
+    table: FloatArray, min_probability: float
+) -> tuple[FloatArray, FloatArray, int]:
+    """Vectors, halves and the number of malformed ones of `Objects`."""
+    kept, distance = np.empty(len(table), np.intp), np.empty(len(table))
+    count, malformed = 0, 0
+    for n in range(len(table)):
+        finite = True
+        for k in range(1, 9):
+            finite = finite and np.isfinite(table[n, k])
+        if not finite:
+            malformed += 1
+        elif table[n, 1] >= min_probability:
+            kept[count], distance[count] = n, np.hypot(table[n, 2], table[n, 3])
+            count += 1
+    kept = kept[:count]
+    if count > MAX_OBJECTS:
+        nearest = np.argsort(distance[:count], kind="mergesort")
+        kept = kept[nearest[:MAX_OBJECTS]]
+    vectors, halves = np.empty((2, 3, len(kept))), np.empty((2, len(kept)))
+    for i in range(len(kept)):
+        _, _, x, y, heading, speed_x, speed_y, length, width, _ = table[kept[i]]
+        vectors[0, 0, i], vectors[1, 0, i] = x, y
+        vectors[0, 1, i], vectors[1, 1, i] = speed_x, speed_y
+        vectors[0, 2, i], vectors[1, 2, i] = np.cos(heading), np.sin(heading)
+        halves[0, i], halves[1, i] = 0.5 * max(length, _MIN_SIZE), 0.5 * max(width, _MIN_SIZE)
+    return vectors, halves, malformed
 
 
 def no_objects(stamp_ns: Nanoseconds) -> Objects:
@@ -95,13 +115,22 @@ def no_objects(stamp_ns: Nanoseconds) -> Objects:
 
 def moved(items: Objects, change: PoseChange) -> Objects:
     """The same objects at the same instant, in the base_link that `change` leads to."""
-    cos, sin = math.cos(change.dyaw), math.sin(change.dyaw)
-    rotation = np.array([[cos, sin], [-sin, cos]])
-    vectors = items.vectors.copy()
-    vectors[0, 0] -= change.dx
-    vectors[1, 0] -= change.dy
-    turned = (rotation @ vectors.reshape(2, -1)).reshape(vectors.shape)
-    return Objects(items.stamp_ns, turned, items.halves, items.malformed)
+    vectors = _turned(items.vectors, change.dx, change.dy, change.dyaw)
+    return Objects(items.stamp_ns, vectors, items.halves, items.malformed)
+
+
+@compiled(np.zeros((2, 3, 1)), 0.0, 0.0, 0.0)
+def _turned(vectors: FloatArray, dx: float, dy: float, dyaw: float) -> FloatArray:
+    """The (2, 3, N) vectors, places moved by the way and all turned by the angle."""
+    cos, sin = np.cos(dyaw), np.sin(dyaw)
+    found = np.empty_like(vectors)
+    for k in range(3):
+        for n in range(vectors.shape[2]):
+            x, y = vectors[0, k, n], vectors[1, k, n]
+            if k == 0:
+                x, y = x - dx, y - dy
+            found[0, k, n], found[1, k, n] = cos * x + sin * y, cos * y - sin * x
+    return found
 
 
 def with_measured_velocity(scene: Objects, sensor: Objects, apart: float) -> Objects:
@@ -125,12 +154,13 @@ def _take_velocities(
 ) -> None:
     """Write into the scene's (2, 3, N) vectors what `with_measured_velocity` says."""
     distance = np.maximum(np.hypot(sensor[0, 0], sensor[1, 0]), _NEAREST)
+    cos, sin = sensor[0, 0] / distance, sensor[1, 0] / distance
+    far = cos * sensor[0, 0] + sin * sensor[1, 0]
     for i in range(scene.shape[2]):
         x, y, least = scene[0, 0, i], scene[1, 0, i], np.inf
         for j in range(sensor.shape[2]):
-            cos, sin = sensor[0, 0, j] / distance[j], sensor[1, 0, j] / distance[j]
-            across = abs(y * cos - x * sin)
-            along = abs(x * cos + y * sin - (cos * sensor[0, 0, j] + sin * sensor[1, 0, j]))
+            across = abs(y * cos[j] - x * sin[j])
+            along = abs(x * cos[j] + y * sin[j] - far[j])
             fits = across <= halves[1, j] and along <= halves[0, j] + apart
             if fits and along + across < least:
                 least = along + across
@@ -218,16 +248,12 @@ def approach(
     Both lists are in base_link at `stamp_ns`, the paths' stamp; `speed` is the car's now, m/s;
     `sideways` (C,) says which paths leave their lane.
     """
-    vectors = np.concatenate([scene.vectors, sensor.vectors], axis=2)
-    halves = np.concatenate([scene.halves, sensor.halves], axis=1)
-    measured_s = np.empty(halves.shape[1])
-    measured_s[: len(scene)] = age_s(stamp_ns, scene.stamp_ns)
-    measured_s[len(scene):] = age_s(stamp_ns, sensor.stamp_ns)
     return Approach(
         *_approach(
-            paths.ways, paths.chords, paths.forward, vectors, halves, measured_s, len(scene),
-            age_s(stamp_ns, now_ns), float(speed), sideways, measures(vehicle, settings),
-            answer_of(vehicle, settings),
+            paths.ways, paths.chords, paths.forward, scene.vectors, scene.halves,
+            age_s(stamp_ns, scene.stamp_ns), sensor.vectors, sensor.halves,
+            age_s(stamp_ns, sensor.stamp_ns), age_s(stamp_ns, now_ns), float(speed), sideways,
+            measures(vehicle, settings), answer_of(vehicle, settings),
         )
     )
 
@@ -315,8 +341,8 @@ def _ahead(
     rss = gap - rss_distance(speed, towards, car)
     if not rss >= row[_RSS]:
         row[_LEAD_SPEED] = item.v_s
-    row[_RSS] = _least(row[_RSS], rss)
-    row[_STOP] = _least(row[_STOP], gap - stopping_distance(speed, item.v_s, car))
+    row[_RSS] = least(row[_RSS], rss)
+    row[_STOP] = least(row[_STOP], gap - stopping_distance(speed, item.v_s, car))
     later_s = now_s + car.worst_case_preview
     ahead_s = later_s - item.measured_s
     if abs(item.d + item.v_d * ahead_s) < item.reach_d:
@@ -324,16 +350,10 @@ def _ahead(
         left = item.s + item.v_s * ahead_s - reached - item.reach_s - car.longitudinal_margin
         hardest = car.lead_deceleration
         slack = left - needed_gap(at_time(way[SPEED], later_s), item.v_s, hardest, answer)
-        row[_WORST] = _least(row[_WORST], slack)
+        row[_WORST] = least(row[_WORST], slack)
         if slack < 0.0:
             safe = speed_for_gap(gap - car.longitudinal_margin, item.v_s, hardest, answer)
             row[_SAFE] = min(row[_SAFE], safe)
-
-
-@part
-def _least(value: float, other: float) -> float:
-    """The smaller; not a number where one of them is none, which fails."""
-    return value if value < other or value != value else other
 
 
 @part
@@ -367,22 +387,28 @@ def stopping_distance(speed: float, lead_speed: float, car: Measures) -> float:
 
 @compiled(
     np.zeros((1, 5, POINTS + 1)), np.zeros((1, 1, 6)), True, np.zeros((2, 3, 1)), np.zeros((2, 1)),
-    np.zeros(1), 0, 0.0, 0.0, np.zeros(1, np.bool_), Measures(*[0.0] * len(Measures._fields)),
-    Answer(0.0, 0.0),
+    0.0, np.zeros((2, 3, 1)), np.zeros((2, 1)), 0.0, 0.0, 0.0, np.zeros(1, np.bool_),
+    Measures(*[0.0] * len(Measures._fields)), Answer(0.0, 0.0),
 )
 def _approach(
-    ways: FloatArray, chords: FloatArray, forward: bool, vectors: FloatArray, halves: FloatArray,
-    measured_s: FloatArray, of_scene: int, now_s: float, speed: float,
-    sideways: npt.NDArray[np.bool_], car: Measures, answer: Answer,
+    ways: FloatArray, chords: FloatArray, forward: bool, scene: FloatArray,
+    scene_halves: FloatArray, scene_s: float, sensor: FloatArray, sensor_halves: FloatArray,
+    sensor_s: float, now_s: float, speed: float, sideways: npt.NDArray[np.bool_], car: Measures,
+    answer: Answer,
 ) -> FloatArray:
-    """(8, C): rows as the fields of `Approach`; the first `of_scene` objects are the scene's."""
+    """(8, C): rows as the fields of `Approach`."""
+    of_scene, count = scene.shape[2], scene.shape[2] + sensor.shape[2]
+    vectors, halves, measured_s = np.empty((2, 3, count)), np.empty((2, count)), np.empty(count)
+    vectors[:, :, :of_scene], vectors[:, :, of_scene:] = scene, sensor
+    halves[:, :of_scene], halves[:, of_scene:] = scene_halves, sensor_halves
+    measured_s[:of_scene], measured_s[of_scene:] = scene_s, sensor_s
     found = np.empty((8, len(ways)))
     near = _relevant(ways, forward, vectors, halves, measured_s, now_s, car)
     for c in range(len(ways)):
         way, row = ways[c], found[:, c]
         row[_SCENE], row[_SENSOR], row[_LEAD_SPEED], row[_IMPACT] = NEVER_S, NEVER_S, 0.0, 0.0
         row[_RSS], row[_STOP], row[_WORST], row[_SAFE] = NOWHERE_M, NOWHERE_M, NOWHERE_M, NOWHERE_M
-        turned = turns(way)
+        turned = turns(way) if sideways[c] else way[:2]
         for n in near:
             item = _on_path(chords[c], vectors, halves, measured_s, n, car)
             contact = along_path(way, item, now_s, car)
@@ -390,6 +416,6 @@ def _approach(
                 straight = straight_on(way, turned, vectors, halves, n, measured_s[n], now_s, car)
                 contact = min(contact, straight)
             source = _SCENE if n < of_scene else _SENSOR
-            row[source] = _least(row[source], contact)
+            row[source] = least(row[source], contact)
             _distances(row, way, item, now_s, speed, car, answer)
     return found

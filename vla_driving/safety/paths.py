@@ -36,7 +36,7 @@ class Paths:
     """
 
     def __init__(self, batch: Batch) -> None:
-        self.ways, self.chords = _lay(np.ascontiguousarray(batch.values))
+        self.ways, self.chords = _lay(batch.values)
         self.forward = bool((np.abs(batch.heading) < 0.5 * math.pi).all())
 
     def only(self, index: int) -> Paths:
@@ -101,13 +101,13 @@ def place(chords: FloatArray, x: float, y: float) -> tuple[float, float, float, 
     """s and d in m, and x and y of the tangent, at the nearest point of one path's chords."""
     nearest, least_off = 0, np.inf
     for k in range(len(chords)):
-        chord = chords[k]
-        dx, dy = x - chord[_X], y - chord[_Y]
-        along = dx * chord[_TX] + dy * chord[_TY]
-        across = dy * chord[_TX] - dx * chord[_TY]
-        off = along - min(max(along, 0.0), chord[_LENGTH])
+        # Indexed one by one: a slice of the array costs more than the numbers in it.
+        dx, dy, tx, ty = x - chords[k, _X], y - chords[k, _Y], chords[k, _TX], chords[k, _TY]
+        length = chords[k, _LENGTH]
+        along, across = dx * tx + dy * ty, dy * tx - dx * ty
+        off = along - min(max(along, 0.0), length)
         off = off * off + across * across
-        if chord[_LENGTH] > _SHORTEST and off < least_off:
+        if length > _SHORTEST and off < least_off:
             nearest, least_off = k, off
     chord = chords[nearest]
     dx, dy, tx, ty = x - chord[_X], y - chord[_Y], chord[_TX], chord[_TY]

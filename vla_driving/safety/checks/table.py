@@ -118,7 +118,25 @@ class Candidates:
     measured_speed: float
     sideways: npt.NDArray[np.bool_]
     speed_limit: float = math.inf
-    derived: dict[str, FloatArray] = field(default_factory=dict)
+
+
+Measure: TypeAlias = Callable[[Candidates], FloatArray]
+"""(C,) values of one check, or (R, C) of the checks of a block."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The measure that is one row of a block: several, worked out in one compiled call.
+
+    Where the block breaks, all of its checks have failed.
+    """
+
+    block: Measure
+    row: int
+
+    def __call__(self, candidates: Candidates) -> FloatArray:
+        """The row alone; the judge takes all rows of a block at once."""
+        return self.block(candidates)[self.row]
 
 
 COUNTED = (
@@ -167,7 +185,7 @@ class StateCheck(_Row):
 class CandidateCheck(_Row):
     """A check of a plan's candidates: (C,) values; made once a plan, or each step with `always`."""
 
-    measure: Callable[[Candidates], FloatArray] = field(kw_only=True)
+    measure: Measure = field(kw_only=True)
     always: bool = field(default=False, kw_only=True)
 
 

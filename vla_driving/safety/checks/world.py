@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from vla_driving.contract.events import Severity
 from vla_driving.contract.plan import LateralAction
 from vla_driving.contract.scene import MAX_TRAFFIC_CONTROLS, SignalState, TrafficControlKind
 from vla_driving.contract.supervision import Level, Verdict
-from vla_driving.contract.trajectory import PERIOD_S, POINTS, TIMES_S
+from vla_driving.contract.trajectory import PERIOD_S, POINTS
 from vla_driving.safety.checks.table import (
     CandidateCheck,
     Candidates,
@@ -19,9 +19,11 @@ from vla_driving.safety.checks.table import (
     Group,
     Limits,
     Measured,
+    Row,
     Situation,
     StateCheck,
 )
+from vla_driving.safety.compiled import compiled, least, most, part
 from vla_driving.safety.speed_cap import CREEP
 
 _SIGNAL_AT = 29
@@ -36,48 +38,19 @@ _ACROSS = (
 
 
 def _scene_collision(c: Candidates) -> FloatArray:
-    return c.near.scene_s.astype(np.float64)
+    return c.near.scene_s
 
 
 def _sensor_collision(c: Candidates) -> FloatArray:
-    return c.near.sensor_s.astype(np.float64)
-
-
-def _time_to_collision(c: Candidates) -> FloatArray:
-    return np.minimum(c.near.scene_s, c.near.sensor_s).astype(np.float64)
-
-
-def _stopping_distance(c: Candidates) -> FloatArray:
-    # A plan that keeps clear by itself brakes in time already; the last moment is for the others.
-    short = c.near.stop_slack
-    collides = _time_to_collision(c) <= c.limits.settings.world.collision_horizon
-    return np.where(collides, short, np.maximum(short, 0.0)).astype(np.float64)
-
-
-def _headway(c: Candidates) -> FloatArray:
-    slack = c.near.rss_slack.astype(np.float64)
-    # A car that stands keeps no distance: who comes near it does so by himself.
-    stands = c.measured_speed <= c.limits.settings.reaction.standstill_speed
-    return np.where(stands | _gives_way(c), np.maximum(slack, 0.0), slack)
-
-
-def _gives_way(c: Candidates) -> npt.NDArray[np.bool_]:
-    """(C,): where the plan by itself slows as the cap would, which then adds nothing.
-
-    RSS asks of who is too near no more than the proper response: to brake.
-    """
-    at = min(max(round((c.now_s + _SOON_S) / PERIOD_S) - 1, 0), POINTS - 1)
-    capped = c.measured_speed - c.limits.settings.reaction.cap_deceleration * _SOON_S
-    gives: npt.NDArray[np.bool_] = c.batch.speed[:, at] <= max(capped, CREEP)
-    return gives
+    return c.near.sensor_s
 
 
 def _lead_braking(c: Candidates) -> FloatArray:
-    return c.near.worst_slack.astype(np.float64)
+    return c.near.worst_slack
 
 
 def _cut_in(c: Candidates) -> FloatArray:
-    return c.near.cut_in_impact.astype(np.float64)
+    return c.near.cut_in_impact
 
 
 def _lane_departure(c: Candidates) -> FloatArray:
@@ -90,25 +63,103 @@ def _edge_departure(c: Candidates) -> FloatArray:
     return c.edge_departure
 
 
-def _speed(c: Candidates) -> FloatArray:
-    return c.batch.speed.max(axis=1)
+class _Now(NamedTuple):
+    """What the measures below are held against; s, m/s, m/s², m.
+
+    `standstill` and `falls` are standstill_speed and cap_deceleration; `line` is how far the front
+    is from the stop line of a red light, infinite where there is none.
+    """
+
+    now_s: float
+    speed: float
+    limit: float
+    horizon: float
+    standstill: float
+    falls: float
+    line: float
 
 
-def _above_limit(c: Candidates) -> FloatArray:
+@part
+def _stopping_distance(collision_s: float, slack: float, now: _Now) -> float:
+    # A plan that keeps clear by itself brakes in time already; the last moment is for the others.
+    return slack if collision_s <= now.horizon else most(slack, 0.0)
+
+
+@part
+def _headway(slack: float, speed: FloatArray, now: _Now) -> float:
+    # A car that stands keeps no distance: who comes near it does so by himself.
+    excused = now.speed <= now.standstill or _gives_way(speed, now)
+    return most(slack, 0.0) if excused else slack
+
+
+@part
+def _gives_way(speed: FloatArray, now: _Now) -> bool:
+    """Whether the plan by itself slows as the cap would, which then adds nothing.
+
+    RSS asks of who is too near no more than the proper response: to brake.
+    """
+    at = min(max(round((now.now_s + _SOON_S) / PERIOD_S) - 1, 0), POINTS - 1)
+    return speed[at] <= max(now.speed - now.falls * _SOON_S, CREEP)
+
+
+@part
+def _above_limit(speed: FloatArray, now: _Now) -> float:
     """How far the plan gets above the limit, which it may come down to as the cap does, m/s."""
-    since = np.maximum(TIMES_S - c.now_s, 0.0)
-    falling = c.measured_speed - c.limits.settings.reaction.cap_deceleration * since
-    worst: FloatArray = (c.batch.speed - np.maximum(c.speed_limit, falling)).max(axis=1)
-    return worst
+    above = -np.inf
+    for k in range(POINTS):
+        since = max((k + 1) * PERIOD_S - now.now_s, 0.0)
+        above = most(above, speed[k] - max(now.limit, now.speed - now.falls * since))
+    return above
 
 
-def _red_light(c: Candidates) -> FloatArray:
-    """How far the front gets past the stop line within 3 s, where the car can still stop, m."""
+@part
+def _past_line(x: FloatArray, y: FloatArray, now: _Now) -> float:
+    """How far the front gets past the stop line of a red light within 3 s, m."""
+    if now.line == np.inf:
+        return 0.0
+    return most(np.hypot(x[_SIGNAL_AT], y[_SIGNAL_AT]) - now.line, 0.0)
+
+
+_COLLISION, _STOPPING, _HEADWAY, _FASTEST, _LIMIT, _LIGHT = range(6)
+"""Rows of `_measure`."""
+
+
+@compiled(np.zeros((7, 1, POINTS)), *[np.zeros(1)] * 4, _Now(*[0.0] * 7))
+def _measure(
+    values: FloatArray, scene_s: FloatArray, sensor_s: FloatArray, stop_slack: FloatArray,
+    rss_slack: FloatArray, now: _Now,
+) -> FloatArray:
+    """(6, C) from the (7, C, 64) of a batch and the (C,) of its `Approach`."""
+    found = np.empty((6, values.shape[1]))
+    for c in range(values.shape[1]):
+        _, x, y, _, speed, _, _ = values[:, c]
+        collision_s = least(scene_s[c], sensor_s[c])
+        found[_COLLISION, c] = collision_s
+        found[_STOPPING, c] = _stopping_distance(collision_s, stop_slack[c], now)
+        found[_HEADWAY, c] = _headway(rss_slack[c], speed, now)
+        found[_FASTEST, c] = speed.max()
+        found[_LIMIT, c] = _above_limit(speed, now)
+        found[_LIGHT, c] = _past_line(x, y, now)
+    return found
+
+
+def _around(c: Candidates) -> FloatArray:
+    settings, near = c.limits.settings, c.near
+    now = _Now(
+        c.now_s, float(c.measured_speed), float(c.speed_limit), settings.world.collision_horizon,
+        settings.reaction.standstill_speed, settings.reaction.cap_deceleration, _stop_line(c),
+    )
+    return _measure(
+        c.batch.values, near.scene_s, near.sensor_s, near.stop_slack, near.rss_slack, now
+    )
+
+
+def _stop_line(c: Candidates) -> float:
+    """Distance to the nearest red light where the car can still stop, from its front, m."""
     vehicle, settings = c.limits.vehicle, c.limits.settings.world
     front = vehicle.wheelbase + vehicle.front_overhang
-    reach = np.hypot(c.batch.x[:, _SIGNAL_AT], c.batch.y[:, _SIGNAL_AT])
-    past = np.zeros(len(c.batch))
     can_stop = c.measured_speed**2 / (2.0 * vehicle.max_deceleration)
+    nearest = math.inf
     for control in c.plan.traffic_controls[:MAX_TRAFFIC_CONTROLS]:
         red = (
             control.kind == TrafficControlKind.TRAFFIC_LIGHT
@@ -116,8 +167,8 @@ def _red_light(c: Candidates) -> FloatArray:
             and control.probability >= settings.min_probability
         )
         if red and control.distance - front >= can_stop:
-            past = np.maximum(past, reach + front - control.distance)
-    return past
+            nearest = min(nearest, control.distance - front)
+    return nearest
 
 
 def _speed_limit(situation: Situation) -> Measured:
@@ -173,19 +224,19 @@ CHECKS: tuple[CandidateCheck, ...] = (
     CandidateCheck(
         "time_to_collision", Group.WORLD, _OBJECTS, lambda k: k.settings.world.emergency_time, "s",
         Severity.CRITICAL, Level.EMERGENCY, "collision in {value}", "NAVSIM: 0.9 s",
-        measure=_time_to_collision, at_least=True, always=True,
+        measure=Row(_around, _COLLISION), at_least=True, always=True,
     ),
     CandidateCheck(
         "stopping_distance", Group.WORLD, _OBJECTS, lambda _: 0.0, "m", Severity.CRITICAL,
         Level.EMERGENCY, "full braking leaves {value} to the object ahead",
         "closing speed, emergency_deceleration of the car",
-        measure=_stopping_distance, at_least=True, always=True,
+        measure=Row(_around, _STOPPING), at_least=True, always=True,
     ),
     CandidateCheck(
         "headway", Group.WORLD, _OBJECTS, lambda _: 0.0, "m", Severity.WARNING, Level.DEGRADED,
         "gap to the object ahead is {value} against the safe one",
         "RSS distance as in Autoware's emergency brake",
-        measure=_headway, at_least=True, always=True,
+        measure=Row(_around, _HEADWAY), at_least=True, always=True,
     ),
     CandidateCheck(
         "lead_braking", Group.WORLD, _OBJECTS, lambda _: 0.0, "m", Severity.WARNING,
@@ -211,18 +262,19 @@ CHECKS: tuple[CandidateCheck, ...] = (
     CandidateCheck(
         "plan_speed", Group.WORLD, "vla/plan",
         lambda k: k.vehicle.max_speed + k.settings.world.speed_tolerance, "m/s", Severity.ERROR,
-        Level.MINIMAL_RISK, "plan drives at {value}", "max_speed of the car", measure=_speed,
+        Level.MINIMAL_RISK, "plan drives at {value}", "max_speed of the car",
+        measure=Row(_around, _FASTEST),
     ),
     CandidateCheck(
         "plan_limit", Group.WORLD, "vla/plan, vla/route, vehicle/state",
         lambda k: k.settings.world.speed_tolerance, "m/s", Severity.WARNING, Level.DEGRADED,
         "plan is {value} above the speed limit or the instruction's cap",
-        "route, signs, speed_cap of the plan, max_speed of the car", measure=_above_limit,
+        "route, signs, speed_cap of the plan, max_speed of the car", measure=Row(_around, _LIMIT),
     ),
     CandidateCheck(
         "red_light", Group.WORLD, "vla/plan", lambda k: k.settings.world.max_stop_line_overrun,
         "m", Severity.ERROR, Level.MINIMAL_RISK, "plan passes a red light by {value}",
-        "traffic controls of the plan", measure=_red_light,
+        "traffic controls of the plan", measure=Row(_around, _LIGHT),
     ),
 )
 
