@@ -210,3 +210,23 @@ def test_where_the_line_ends_before_the_car_is_back_it_counts_as_it_was() -> Non
     path = replace(straight, y=-0.08 * straight.x, heading=np.full(POINTS, -0.08, np.float32))
     lane, _ = departures(batch(START, (path,)), (short,), 0.1, VEHICLE, SETTINGS.world)
     assert 0.2 < lane[0] < 0.8
+
+
+@pytest.mark.parametrize(("pull", "action"), [
+    (1.5, LongitudinalAction.ACCELERATE), (-3.0, LongitudinalAction.STOP),
+])
+@pytest.mark.requirement("SR-03", "SR-25")
+def test_a_choice_behind_the_first_may_give_way_whatever_is_said(
+    pull: float, action: LongitudinalAction
+) -> None:
+    """The stated action is that of the first; less than it is no contradiction, more is one."""
+    paths = constant(5.0, pull), constant(5.0, -2.0), constant(5.0, 0.0)
+    one = candidates(paths[0], 5.0, NOWHERE_M, longitudinal_action=action)
+    given = replace(one, batch=batch(START, paths))
+    check = next(c for c in plan.CHECKS if c.name == "plan_action_speed")
+    says = [fails(float(v), check.limit(LIMITS), check.at_least) for v in check.measure(given)]
+    assert says == [False, False, action == LongitudinalAction.STOP]
+    brakes = candidates(
+        constant(5.0, -2.0), 5.0, NOWHERE_M, longitudinal_action=LongitudinalAction.ACCELERATE
+    )
+    assert speaks(plan.CHECKS, "plan_action_speed", brakes)

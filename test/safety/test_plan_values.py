@@ -144,10 +144,11 @@ def test_the_shift_is_that_of_each_candidate() -> None:
 def test_speed_against_the_stated_action(
     action: LongitudinalAction, pull: float, value: float
 ) -> None:
-    plan = plan_of((constant(10.0, pull),), longitudinal_action=action)
-    assert values(constant(10.0, pull), plan=plan)["plan_action_speed"] == pytest.approx(
-        value, abs=1e-5
-    )
+    path = constant(10.0, pull)
+    plan = plan_of((path,), longitudinal_action=action)
+    row = judged((path, path), plan=plan).values[NAMES.index("plan_action_speed")]
+    behind = 0.0 if action == LongitudinalAction.ACCELERATE else value
+    assert row.tolist() == pytest.approx([value, behind], abs=1e-5)
 
 
 def turned(whole: float, last: float) -> Trajectory:
