@@ -1,6 +1,7 @@
 """What is read from the bytes is what rclpy would have read; other bytes are refused by name."""
 
 import dataclasses
+import math
 import struct
 from typing import Any
 
@@ -66,6 +67,21 @@ def same(a: Any, b: Any) -> bool:
 def test_the_same_as_through_rclpy(cls: type, data: st.DataObject) -> None:
     sent = serialised(data.draw(objects(cls)))
     assert same(cdr.read(cls, sent, MOST), by_rclpy(cls, sent))
+
+
+@of_every_type
+@QUICK
+@given(data=st.data())
+def test_written_is_what_rclpy_reads(cls: type, data: st.DataObject) -> None:
+    value = data.draw(objects(cls))
+    assert same(by_rclpy(cls, cdr.write(value)), by_rclpy(cls, serialised(value)))
+
+
+def test_a_number_beyond_single_precision_is_written_as_infinite() -> None:
+    written = cdr.write(DriverState(0, True, True, True, 1e300, -1e300, 1))
+    assert cdr.read(DriverState, written, MOST) == DriverState(
+        0, True, True, True, math.inf, -math.inf, 1
+    )
 
 
 @QUICK

@@ -111,8 +111,13 @@ def to_message(value: Any) -> Any:
         else:
             setattr(message, attribute, _writer(hint, fixed)(content))
     if hasattr(message, "header"):
-        message.header.frame_id = getattr(value, "FRAME_ID", "base_link")
+        message.header.frame_id = frame_of(value)
     return message
+
+
+def frame_of(value: Any) -> str:
+    """Frame in which a contract object is given."""
+    return getattr(value, "FRAME_ID", "base_link")
 
 
 def _get(message: Any, name: str, attribute: str) -> Any:

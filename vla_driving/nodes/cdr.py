@@ -1,14 +1,16 @@
-"""Contract objects straight from the bytes that DDS delivers.
+"""Contract objects straight from and to the bytes that DDS carries.
 
 rclpy makes a Python object of every nested message before anybody can count them; here lists are
-counted first and read as blocks. The layout is worked out once a type, from the message definition
-and the rules of contract/messages.py. Format: plain CDR, little-endian (OMG DDS-XTypes 1.3, 7.4.3):
-numbers aligned to their size, strings and lists preceded by their length.
+counted first and read as blocks, and nothing is made only to be written. The layout is worked out
+once a type, from the message definition and the rules of contract/messages.py. Format: plain CDR,
+little-endian (OMG DDS-XTypes 1.3, 7.4.3): numbers aligned to their size, strings and lists preceded
+by their length.
 """
 
 from __future__ import annotations
 
 import enum
+import operator
 import struct
 import typing
 from collections.abc import Callable, Sequence
@@ -18,17 +20,25 @@ from typing import Any, TypeVar
 import numpy as np
 
 from vla_driving.contract.clock import SECOND
-from vla_driving.contract.messages import LONGEST, MalformedMessage, fields_of, message_class
+from vla_driving.contract.messages import (
+    LONGEST,
+    MalformedMessage,
+    fields_of,
+    frame_of,
+    message_class,
+)
 from vla_driving.contract.scene import ObjectClass, SceneObject, SceneObjects
 
 T = TypeVar("T")
 _Reader = Callable[["_Source"], Any]
+_Writer = Callable[["_Sink", Any], None]
 
 _CODES = {
     "boolean": "?", "octet": "B", "uint8": "B", "int8": "b", "uint16": "H", "int16": "h",
     "uint32": "I", "int32": "i", "uint64": "Q", "int64": "q", "float": "f", "double": "d",
 }
 _SINGLE = np.dtype("<f4")
+_COUNT_AFTER = tuple(struct.Struct(f"<{-phase % 4}xI") for phase in range(4))
 _HEAD = 4
 _PLAIN_CDR = b"\x00\x01"
 _LONGEST = 64
@@ -53,6 +63,13 @@ def read(cls: type[T], data: bytes, most_bytes: int) -> T:
     if source.left > 3:  # more than what fills up to four bytes
         raise MalformedMessage(f"{name} of {len(data):,} bytes has {source.left:,} too many")
     return typing.cast(T, value)
+
+
+def write(value: Any) -> bytes:
+    """Serialised message of a contract object. Raises struct.error for a number out of range."""
+    sink = _Sink()
+    _struct_writer(typing.cast(Any, type(value)))(sink, value)
+    return _PLAIN_CDR + bytes(_HEAD - len(_PLAIN_CDR)) + bytes(sink.body)
 
 
 class _Source:
@@ -97,6 +114,33 @@ class _Source:
             raise ValueError(f"the message ends early, after {_HEAD + len(self._body):,} bytes")
         self._at = begin + size
         return begin
+
+
+class _Sink:
+    """Bytes that grow."""
+
+    def __init__(self) -> None:
+        self.body = bytearray()
+
+    def numbers(self, codes: str, numbers: Sequence[Any]) -> None:
+        """Numbers of these struct codes, each aligned to its size."""
+        packed = _packed(codes, len(self.body) % 8)
+        try:
+            self.body += packed.pack(*numbers)
+        except OverflowError:  # a double beyond single precision is infinite, as through rclpy
+            with np.errstate(over="ignore"):
+                single = [float(np.float32(n)) if isinstance(n, float) else n for n in numbers]
+            self.body += packed.pack(*single)
+
+    def text(self, text: str) -> None:
+        encoded = text.encode(errors="replace") + b"\0"
+        self.body += _COUNT_AFTER[len(self.body) % 4].pack(len(encoded)) + encoded
+
+    def block(self, items: Any) -> None:
+        """Floats in single precision."""
+        self.body += bytes(-len(self.body) % 4) if len(items) else b""
+        with np.errstate(over="ignore"):
+            self.body += np.ascontiguousarray(items, _SINGLE).tobytes()
 
 
 @cache
@@ -251,3 +295,80 @@ def _maker(cls: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
 def _first_of(name: str, attribute: str) -> str:
     """What a field of the contract begins with in the message."""
     return f"{attribute}.sec" if name.endswith("_ns") else attribute
+
+
+@cache
+def _struct_writer(cls: Any) -> _Writer:
+    """Writes the message of `cls` stretch by stretch; numbers in a row are one."""
+    hints = {attribute: (name, hint) for name, attribute, hint in fields_of(cls)}
+    parts: list[_Writer] = []
+    names: list[str] = []
+    codes = ""
+    for name, kind in [*_wire(message_class(cls.__name__)), ("", "")]:
+        if kind in _CODES and not name.endswith((".sec", ".nanosec")):
+            names.append(hints[name][0])
+            codes += _CODES[kind]
+            continue
+        if names:
+            parts.append(_write_numbers(codes, names))
+            names, codes = [], ""
+        if name.endswith(".sec"):
+            parts.append(_write_time(hints[name.removesuffix(".sec")][0]))
+        elif name == "frame_id" and name not in hints:
+            parts.append(_write_frame)
+        elif kind and kind not in _CODES:
+            parts.append(_write_field(hints[name][0], kind, hints[name][1]))
+
+    def write_struct(sink: _Sink, value: Any) -> None:
+        for part in parts:
+            part(sink, value)
+
+    return write_struct
+
+
+def _write_numbers(codes: str, names: list[str]) -> _Writer:
+    get = operator.attrgetter(*names)
+    if len(names) == 1:
+        return lambda sink, value: sink.numbers(codes, (get(value),))
+    return lambda sink, value: sink.numbers(codes, get(value))
+
+
+def _write_time(name: str) -> _Writer:
+    return lambda sink, value: sink.numbers("iI", divmod(getattr(value, name), SECOND))
+
+
+def _write_frame(sink: _Sink, value: Any) -> None:
+    sink.text(frame_of(value))
+
+
+def _write_field(name: str, kind: str, hint: Any) -> _Writer:
+    """Writer of one field that is not a number."""
+    get = operator.attrgetter(name)
+    if kind == "string":
+        return lambda sink, value: sink.text(get(value))
+    if kind.startswith("float["):
+        return lambda sink, value: sink.block(get(value))
+    if not kind.startswith("sequence<"):
+        write_nested = _struct_writer(hint)
+        return lambda sink, value: write_nested(sink, get(value))
+    if kind == "sequence<float>":
+        write_all: _Writer = _Sink.block
+    elif kind == "sequence<string>":
+        write_all = _each(_Sink.text)
+    else:
+        write_all = _each(_struct_writer(typing.get_args(hint)[0]))
+
+    def write_list(sink: _Sink, value: Any) -> None:
+        items = get(value)
+        sink.numbers("I", (len(items),))
+        write_all(sink, items)
+
+    return write_list
+
+
+def _each(write_one: _Writer) -> _Writer:
+    def write_each(sink: _Sink, items: Any) -> None:
+        for item in items:
+            write_one(sink, item)
+
+    return write_each

@@ -62,8 +62,8 @@ class SafetyMonitorNode(StackNode):
         self._waiting: dict[str, list[Any]] = defaultdict(list)
         self._malformed_inputs: list[tuple[str, str]] = []
         self._state: SafetyState | None = None
-        self.speak("vla/approved_plan")
-        self.speak("vla/safety_state")
+        self.speak("vla/approved_plan", raw=True)
+        self.speak("vla/safety_state", raw=True)
         for topic, field, cls in INPUTS:
             self.listen(topic, cls, partial(self._take, field), most_bytes=MOST_BYTES)
         self.listen("vla/heartbeat", None, self._take_beat)

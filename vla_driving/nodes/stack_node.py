@@ -68,6 +68,7 @@ class StackNode(LifecycleNode, ABC):
         self.inputs: dict[str, InputStatistics] = {}
         self.steps = StepStatistics()
         self._writers: dict[str, Any] = {}
+        self._written_raw: set[str] = set()
         self._readers: list[Any] = []
         self._timers_when_active: list[tuple[float, Callable[[], None]]] = []
         self._running_timers: list[Timer] = []
@@ -122,9 +123,14 @@ class StackNode(LifecycleNode, ABC):
         """The model's folder, by the name or path in the parameter `model`."""
         return parameters.named_model(self.stack.model)
 
-    def speak(self, name: str, topic: str | None = None) -> None:
-        """Make the publisher of row `name` of the table; silent while the node is not active."""
+    def speak(self, name: str, topic: str | None = None, raw: bool = False) -> None:
+        """Make the publisher of row `name` of the table; silent while the node is not active.
+
+        With `raw` contract objects are written as bytes, several times faster than through rclpy.
+        """
         row, topic = BY_NAME[name], topic or name
+        if raw:
+            self._written_raw.add(topic)
         self._writers[topic] = self.create_lifecycle_publisher(
             message_type(row.type), topic, profile(row.delivery)
         )
@@ -140,8 +146,10 @@ class StackNode(LifecycleNode, ABC):
             handover.put(value)
             if not writer.get_subscription_count():
                 return
-        message = value if hasattr(value, "SLOT_TYPES") else to_message(value)
-        writer.publish(message)
+        if topic in self._written_raw:
+            writer.publish(cdr.write(value))
+        else:
+            writer.publish(value if hasattr(value, "SLOT_TYPES") else to_message(value))
 
     def listen(
         self, name: str, cls: type | None, take: Callable[[Any], None], topic: str | None = None,
