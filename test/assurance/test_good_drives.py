@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vla_driving.score.interventions import Intervention
@@ -19,6 +20,7 @@ import vla_driving.assurance.good_drives as module
 from vla_driving.assurance.drive_results import Diary, Drive, Judged
 from vla_driving.assurance.good_drives import (
     Settings,
+    _choice,
     _Run,
     drive,
     in_time,
@@ -29,7 +31,7 @@ from vla_driving.assurance.good_drives import (
 from vla_driving.assurance.hindsight import Conflict, Encroachment
 from vla_driving.contract.plan import ApprovedPlan, PlanSource
 from vla_driving.contract.supervision import Alert, Engagement, Level, Manoeuvre, SafetyState
-from vla_driving.contract.trajectory import standing
+from vla_driving.contract.trajectory import POINTS, integrate, standing
 from vla_driving.learning.driving import Setting, load_setting
 from vla_driving.learning.scenes import SAFETY_SEEDS, scene
 
@@ -97,6 +99,10 @@ STOP = Intervention(3.0, "MINIMAL_RISK", "collision_scene", 1.0, 2.5, "s", "stop
         (Drive(1, "S", "arrived", interventions=[STOP]),
          Drive(1, "S", "arrived", encroachments=[BEFORE, CROSSED]),
          "encroachment: crossed 0.4 s apart at 4.0 s"),
+        (Drive(1, "S", "arrived", interventions=[STOP]),
+         Drive(1, "S", "arrived", accidents=[1.9, 4.0]), "accident of others at 4.0 s"),
+        (Drive(1, "S", "arrived", interventions=[STOP]),
+         Drive(1, "S", "arrived", accidents=[1.9, 6.1]), ""),
         (Drive(1, "S", "arrived", interventions=[STOP], conflicts=[CLOSE]),
          Drive(1, "S", "arrived"), ""),
         (Drive(1, "S", "collision"), Drive(1, "S", "arrived"), ""),
@@ -136,7 +142,7 @@ def test_a_drive_that_fails_with_the_monitor_alone_was_made_worse() -> None:
 def test_a_stopped_command_goes_on_where_it_was(tmp_path: Path) -> None:
     stopped = Drive(
         2, "S", "stuck", 60.0, interventions=[STOP], conflicts=[CLOSE], encroachments=[CROSSED],
-        remarks={"headway": 2},
+        accidents=[4.0], remarks={"headway": 2},
     )
     drives = [Judged(Drive(1, "S", "arrived", 60.0), seconds=2.0), Judged(stopped, "", stopped)]
     path = tmp_path / "drives.jsonl"
@@ -216,3 +222,39 @@ def test_people_step_out_in_time_for_a_calm_stop() -> None:
     assert replace(early.objects[0], trigger_distance=0.0) == replace(
         late.objects[0], trigger_distance=0.0
     )
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.05])
+def test_behind_its_first_choice_the_teacher_gives_way_on_the_same_way(bend: float) -> None:
+    path = integrate(8.0, np.full(POINTS, 0.5), np.full(POINTS, bend))
+    first, *stops = _choice(path, 8.0)
+    for kept, array in zip(first.arrays(), path.arrays(), strict=True):
+        assert kept is array
+    assert sum(t.probability for t in (first, *stops)) == pytest.approx(1.0)
+    assert first.probability > stops[0].probability > stops[1].probability
+    for stop, braking in zip(stops, (2.0, 3.4), strict=True):
+        assert stop.speed[9] == pytest.approx(8.0 - braking, abs=1e-4)
+        assert stop.speed[-1] == 0.0
+        off = np.hypot(stop.x[:, None] - path.x, stop.y[:, None] - path.y).min(axis=1)
+        assert off.max() < 0.5, "between two points of the path"
+        assert np.abs(stop.curvature - bend).max() < 1e-3
+    assert _choice(path, 0.05)[0] is path
+    assert len(_choice(path, 0.05)) == 1
+
+
+@pytest.mark.usefixtures("_short")
+def test_what_the_first_choice_may_not_the_second_is_driven_and_counted(
+    monkeypatch: pytest.MonkeyPatch, setting, settings
+) -> None:
+    def swerves(path, speed):
+        first, *stops = _choice(path, speed)
+        if 3.0 < world.time_s < 3.5:
+            first = integrate(speed, np.zeros(POINTS), np.full(POINTS, 0.3), 0.8)
+        return first, *stops
+
+    monkeypatch.setattr(module, "_choice", swerves)
+    with setting.open(in_time(scene(SEED))) as world:
+        result = _Run(world, settings, Drive(SEED, "S"), True).to_the_end()
+    assert result.interventions == []
+    assert result.gave_way == 1
+    assert 0.3 < result.gave_way_s < 0.8

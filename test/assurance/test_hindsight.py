@@ -14,6 +14,7 @@ from vla_driving import paths
 from vla_driving.assurance.hindsight import (
     CRITICAL_S,
     Moment,
+    accidents,
     conflicts,
     encroachments,
     moment,
@@ -123,6 +124,18 @@ def test_who_follows_or_meets_does_not_cross() -> None:
 def test_a_car_that_stands_encroaches_on_nobody() -> None:
     waits = crossing(-3.0, pause=25)
     assert encroachments([m for m in waits if m.speed == 0.0], CAR) == []
+
+
+@pytest.mark.parametrize(("away", "near"), [(10.0, True), (-20.0, True), (30.0, False)])
+def test_others_who_crash_nearby_are_an_accident(away: float, near: bool) -> None:
+    found = [
+        moment(0.1 * k, (0.0, 0.0, 0.0), 5.0, (
+            thing(away, 3.0), thing(away, 9.0 - 0.4 * min(k, 12), math.pi / 2),
+        )) for k in range(30)
+    ]
+    # Half a width and half a length meet: 3 m.
+    assert accidents(found) == ([pytest.approx(0.8)] if near else [])
+    assert accidents([m for m in found if m.time_s < 0.75]) == []
 
 
 def test_objects_are_placed_in_the_map() -> None:

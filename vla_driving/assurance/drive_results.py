@@ -23,8 +23,8 @@ _AROUND_S = (1.0, 3.0)
 class Drive:
     """How one drive went; `driven_s` counts the time under the stack alone.
 
-    `end_speed` in m/s is the car's where it ended. Conflicts and encroachments are looked for where
-    the teacher drives alone.
+    `end_speed` in m/s is the car's where it ended. Conflicts, encroachments and accidents of others
+    are looked for where the teacher drives alone.
     """
 
     seed: int
@@ -35,10 +35,13 @@ class Drive:
     off_road: bool = False
     waits: int = 0
     waited_s: float = 0.0
+    gave_way: int = 0
+    gave_way_s: float = 0.0
     interventions: list[Intervention] = field(default_factory=list)
     end_speed: float = 0.0
     conflicts: list[Conflict] = field(default_factory=list)
     encroachments: list[Encroachment] = field(default_factory=list)
+    accidents: list[float] = field(default_factory=list)
     remarks: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -58,7 +61,8 @@ class Drive:
         if crossed:
             least = min(crossed, key=lambda e: e.apart_s)
             return f"encroachment: crossed {least.apart_s:.1f} s apart at {least.time_s:.1f} s"
-        return ""
+        crashed = [at for at in self.accidents if _is_near(at, time_s)]
+        return f"accident of others at {crashed[0]:.1f} s" if crashed else ""
 
     @classmethod
     def read(cls, found: dict[str, Any]) -> Drive:
@@ -139,6 +143,8 @@ class Result:
             "good_km": round(sum(d.distance_m for d in self.good) / 1000.0, 2),
             "waits": sum(d.waits for d in self.good),
             "waited_s": round(sum(d.waited_s for d in self.good), 1),
+            "gave_way": sum(d.gave_way for d in self.good),
+            "gave_way_s": round(sum(d.gave_way_s for d in self.good), 1),
             "seeds": [d.seed for d in self.good],
             "by_check": dict(Counter(i.check for i in self.interventions).most_common()),
             "interventions": [

@@ -3,7 +3,9 @@
 The privileged teacher plans from the simulator's truth ten times a second, as good a doer as there
 is. Its plans go through the vehicle's own monitor and controller in lock step, with radar, route,
 driver and camera health beside them as the vehicle sends them; nothing is drawn. Whatever the
-monitor does then, it does without need.
+monitor does then, it does without need. As a model does, the teacher offers a choice: what it would
+do, and behind it to give way, a stop on the same way for the case that the monitor refuses the
+first. How often and how long that was driven is counted.
 
 What makes a drive good, no check has a say in. Wherever something happened, the same seed is driven
 again by the teacher alone, every plan approved as it is. The drive is good where that one, by the
@@ -13,7 +15,7 @@ simulator's truth,
 - is calm around the time of the first thing that the monitor did: no contact less than 1.5 s away
   on the way that was really driven, with all others where they really were, and nobody who crosses
   it less than 1 s before or after (`hindsight`). Where such a thing happens even to the teacher, a
-  reaction is not false.
+  reaction is not false, nor where others crash into each other close by.
 
 All else that the monitor did is false: any cap, hand-over or stop while the car moves. A car that
 stands and is held until its way is free has not been intervened in: it drives on by itself, and how
@@ -47,7 +49,7 @@ from pathlib import Path
 import numpy as np
 
 from vla_driving.assurance.drive_results import Diary, Drive, Judged, Result
-from vla_driving.assurance.hindsight import Moment, conflicts, encroachments, moment
+from vla_driving.assurance.hindsight import Moment, accidents, conflicts, encroachments, moment
 from vla_driving.assurance.sources import source_hash
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.clock import SECOND, Nanoseconds, nanoseconds
@@ -99,6 +101,10 @@ _CALMER = tuple(
 _IN_SIGHT = slice(0, 30)
 """Points within which a good driver's wheels stay on the road."""
 _EDGES = (LaneLineKind.ROAD_EDGE_LEFT, LaneLineKind.ROAD_EDGE_RIGHT)
+_GIVING_WAY = ((0.15, 2.0), (0.05, _CALM.strongest_braking))
+"""Probability and braking in m/s² of the choices behind the first."""
+_STILL = 0.1
+"""m/s. Slower, the car stands."""
 _HALF_SECOND = 5
 """Periods over which lateral jerk is a mean (UN R79 5.6.2.1.3)."""
 _DRIVEN_BY = (
@@ -126,7 +132,7 @@ class Doer:
         made = Plan(
             stamp_ns=now_ns, sequence=self._sequence, frame_sequence=self._sequence,
             valid_until_ns=now_ns + self._validity_ns, model_name="teacher", model_version="1",
-            runtime="none", candidates=(path,), objects=truth.objects,
+            runtime="none", candidates=_choice(path, truth.speed), objects=truth.objects,
             lane_lines=truth.lane_lines, traffic_controls=(),
             lateral_action=lateral_action(path, truth.lane_lines, navigation),
             longitudinal_action=longitudinal_action(path, truth.speed), reasoning="",
@@ -176,6 +182,24 @@ class Doer:
         return tuple(found)
 
 
+def _choice(path: Trajectory, speed: float) -> tuple[Trajectory, ...]:
+    """A path and, for a car that moves, stops on the same way, the gentler one first."""
+    if speed < _STILL:
+        return (path,)
+    stops = tuple(_stop(path, speed, *way) for way in _GIVING_WAY)
+    left = 1.0 - sum(stop.probability for stop in stops)
+    return (dataclasses.replace(path, probability=left), *stops)
+
+
+def _stop(path: Trajectory, speed: float, probability: float, braking: float) -> Trajectory:
+    """Braking in m/s² from `speed` in m/s along a path."""
+    pull = np.full(len(path.time), -braking)
+    straight = integrate(speed, pull, np.zeros(len(pull)))
+    along = np.cumsum(np.hypot(np.diff(path.x, prepend=0.0), np.diff(path.y, prepend=0.0)))
+    bend = np.interp(straight.x, along, path.curvature)
+    return integrate(speed, pull, bend, probability)
+
+
 class Stack:
     """Monitor and bridge of the vehicle for one drive; unwatched, every plan is approved."""
 
@@ -222,6 +246,14 @@ class Stack:
         """Whether the monitor holds a car that stands until its way is free."""
         engaged = self.safety is not None and self.safety.engagement == Engagement.ENABLED
         return engaged and self.approved is not None and self.approved.hold
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether the monitor has taken another choice than the first."""
+        approved = self.approved
+        if self._monitor is None or approved is None or approved.source != PlanSource.MODEL:
+            return False
+        return approved.trajectory.probability in [probability for probability, _ in _GIVING_WAY]
 
     def _as_it_is(self, made: Plan) -> ApprovedPlan:
         approved = ApprovedPlan(
@@ -287,7 +319,7 @@ class _Run:
         self._tick = 0
         self._truth = world.truth()
         self._still_s = 0.0
-        self._waits = False
+        self._waits = self._gives_way = False
         self._moments: list[Moment] = []
         self._before = (Engagement.DISABLED, Level.NOMINAL)
         self._asked_ns: Nanoseconds = 0
@@ -305,6 +337,7 @@ class _Run:
         if not self._watched:
             self._result.conflicts = conflicts(self._moments, self._world.vehicle)
             self._result.encroachments = encroachments(self._moments, self._world.vehicle)
+            self._result.accidents = accidents(self._moments)
         return self._result
 
     def _advance(self) -> None:
@@ -371,7 +404,7 @@ class _Run:
     def _ended(self) -> str:
         truth = self._truth
         self._result.off_road |= truth.off_road
-        self._still_s = self._still_s + PHYSICS_STEP_S if truth.speed < 0.1 else 0.0
+        self._still_s = self._still_s + PHYSICS_STEP_S if truth.speed < _STILL else 0.0
         if truth.arrived:
             return "arrived"
         if truth.collisions:
@@ -396,6 +429,10 @@ class _Run:
         waited, self._waits = self._waits, self._stack.waits
         self._result.waits += self._waits and not waited
         self._result.waited_s += PHYSICS_STEP_S * self._waits
+        gave_way = self._gives_way
+        self._gives_way = self._stack.drives and self._stack.gives_way
+        self._result.gave_way += self._gives_way and not gave_way
+        self._result.gave_way_s += PHYSICS_STEP_S * self._gives_way
         reaction = reaction_begun(before, self._before)
         if reaction and not (self._waits and reaction == Level.DEGRADED.name):
             found = intervention(self._world.time_s, reaction, safety)

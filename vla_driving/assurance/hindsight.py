@@ -9,6 +9,8 @@ Two surrogates of traffic safety research, each at its common threshold for what
   coming there (Allen, Shin and Cooper 1978). Less than ENCROACHED_S makes a serious conflict
   (Várhelyi 1998; Peesapati et al. 2018 say 1.5 s).
 
+Others who crash into each other near the car are no calm traffic either.
+
 Nothing is predicted: others are looked up where they were. How hard the car braked says nothing:
 a stop that a plan may ask for (ISO 15622: 3.5 m/s²) is no emergency.
 """
@@ -34,6 +36,9 @@ ENCROACHED_S = 1.0
 _CROSSES = math.radians(30.0)
 """Nearer to the same or to the opposite direction they follow or meet, as in FHWA's SSAM."""
 SAMPLE_S = 0.1
+NEAR_M = 25.0
+"""m around the car, within which an accident of others is its concern: the way to stop from 10 m/s
+after a second at 2.5 m/s²."""
 _STANDS = 0.3
 """m/s. Who stands causes no conflict."""
 
@@ -114,6 +119,19 @@ def encroachments(moments: Sequence[Moment], vehicle: VehicleParameters) -> list
             if any(touches(own, _crossing(now.heading, m.others)) for m in around):
                 found.append(Encroachment(now.time_s, step * SAMPLE_S))
                 break
+    return found
+
+
+def accidents(moments: Sequence[Moment]) -> list[float]:
+    """Times at which two others begin to touch each other near the car, s."""
+    found, before = [], 0
+    for now in moments:
+        distance = np.hypot(now.others[:, 0] - now.x, now.others[:, 1] - now.y)
+        near = now.others[distance < NEAR_M]
+        count = sum(touches(one, near[k + 1:]) for k, one in enumerate(near))
+        if count > before:
+            found.append(now.time_s)
+        before = count
     return found
 
 
