@@ -14,7 +14,9 @@ import argparse
 import gc
 import json
 import time
+from dataclasses import astuple, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from drive import (
@@ -35,12 +37,24 @@ from vla_driving.assurance.sources import source_hash
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.plan import Plan
-from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectList
+from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectList, SceneObject, SceneObjects
 from vla_driving.contract.vehicle import DriverState
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import SafetyMonitor
 
 SPEED = 12.0
+
+
+ROW = np.dtype(
+    [(field.name, "u1" if field.name == "classification" else "<f4")
+     for field in fields(SceneObject)],
+    align=True,
+)
+
+
+def travelled(objects: tuple[SceneObject, ...]) -> Any:
+    """The objects as the node reads them from the bytes of a message."""
+    return SceneObjects(np.array([astuple(item) for item in objects], ROW))
 
 
 def inputs(
@@ -64,6 +78,7 @@ def inputs(
             for _ in range(64)
         )
         on_road = tuple(car(float(x), float(random.normal(0, 1.0)), 0.0) for x in range(12, 140, 2))
+        beside, on_road = travelled(beside), travelled(on_road)
         plans: tuple[Plan, ...] = ()
         if k % every == 0 and k >= 4:
             stamp = now - LATENCY

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -26,6 +27,8 @@ from vla_driving.safety.checks.table import (
 
 _PASSING = (Verdict.PASS, Verdict.WARN)
 _NOTHING = object()
+_VERDICT = (Verdict.PASS, Verdict.FAIL)
+_SILENT = repeat(None)
 
 
 class Outcome(NamedTuple):
@@ -158,15 +161,10 @@ class Judgement:
     def outcomes(self, candidate: int) -> tuple[Outcome, ...]:
         """Outcomes of one candidate in the order of the table."""
         values, failed = self.values[:, candidate].tolist(), self.failed[:, candidate].tolist()
-        return tuple(
-            Outcome(
-                check, Verdict.FAIL if bad else Verdict.PASS, value, limit,
-                self.broken.get(check.name), bad,
-            )
-            for check, limit, value, bad in zip(
-                self.checks, self.limits, values, failed, strict=True
-            )
-        )
+        verdicts = [_VERDICT[bad] for bad in failed]
+        says = [self.broken.get(check.name) for check in self.checks] if self.broken else _SILENT
+        rows = zip(self.checks, verdicts, values, self.limits, says, failed, strict=False)
+        return tuple(map(Outcome._make, rows))
 
 
 _Indices: TypeAlias = npt.NDArray[np.intp]
