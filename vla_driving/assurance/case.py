@@ -138,7 +138,11 @@ _TAIL = """\
 - Objects are assumed to keep their speed along the path; who turns into the path late is met
   when he does. Counterfactuals are two: the one ahead brakes fully, a neighbour cuts in.
 - Good driving (SR-25) is a simulator's: MetaDrive's roads and traffic, driven by a planner that
-  knows the truth. It bounds false interventions there, not on roads.
+  knows the truth. It bounds false interventions there, not on roads. Where the monitor refuses its
+  first choice, that planner offers to give way; a model that does not is stopped more often. A
+  drive is set aside where it was no calm one by hindsight; `out/safety/good_drives.json` lists
+  each, and each that the monitor made worse. A car that turns is taken to go straight on: a stop
+  for it may end in the way that it then takes, and the simulator's traffic does not yield.
 - Faults are injected one at a time.
 - The stop in lane is not always the safest place; pulling over needs an edge known to be free.
 """
