@@ -132,7 +132,8 @@ def test_a_drive_that_fails_with_the_monitor_alone_was_made_worse() -> None:
     result = measure(drives, 60.0, said.append)
     assert [d.made_worse for d in drives] == [True, False, False, True, False]
     report = result.report("abc")
-    assert report["made_worse"] == 2
+    assert [d.made_better for d in drives] == [False, False, False, False, True]
+    assert (report["made_worse"], report["made_better"]) == (2, 1)
     assert [d["teacher_alone"] for d in report["made_worse_drives"]] == [close, "good"]
     assert report["set_aside"][0]["made_worse"]
     assert sum("made worse: collision" in line for line in said) == 2

@@ -97,6 +97,11 @@ class Judged:
         """Whether the teacher alone comes to the end that the watched drive does not."""
         return self.alone is not None and self.alone.arrived and not self.watched.arrived
 
+    @property
+    def made_better(self) -> bool:
+        """Whether the watched drive comes to the end that the teacher alone does not."""
+        return self.alone is not None and self.watched.arrived and not self.alone.arrived
+
     @classmethod
     def read(cls, found: dict[str, Any]) -> Judged:
         """From what `dataclasses.asdict` made of one."""
@@ -139,6 +144,7 @@ class Result:
             "false_interventions": len(self.interventions),
             "good_minutes": round(self.good_minutes, 2),
             "made_worse": len(self.worse),
+            "made_better": sum(d.made_better for d in self.drives),
             "good_drives": len(self.good),
             "good_km": round(sum(d.distance_m for d in self.good) / 1000.0, 2),
             "waits": sum(d.waits for d in self.good),

@@ -559,7 +559,8 @@ def main(arguments: list[str] | None = None) -> int:
     write(result)
     report = result.report(source)
     print(f"{report['good_minutes']} good minutes, {report['false_interventions']} false"
-          f" interventions {report['by_check'] or ''}, {report['made_worse']} drives made worse,"
+          f" interventions {report['by_check'] or ''}, {report['made_worse']} drives made worse"
+          f" and {report['made_better']} better,"
           f" {report['waits']} waits of {report['waited_s']} s; wrote {options.out}")
     enough = options.drives is not None or result.good_minutes >= options.minutes
     return 0 if enough and not result.interventions else 1
