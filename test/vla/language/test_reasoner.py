@@ -246,6 +246,21 @@ def test_why_did_you_brake_says_what_was_there() -> None:
     assert Evidence("car ahead", "distance", 18.0, "m") in asked.evidence
 
 
+def test_slowing_gently_as_asked_is_no_denial() -> None:
+    drive = Drive(speed=10.0)
+    drive.run(1.0)
+    drive.say("drive a bit slower")
+    drive.run(1.0)
+    assert "not slowed down" in drive.last(drive.say("why did you slow down?")).text
+    drive.acceleration = -0.3
+    for tenth in range(50):
+        drive.speed = 10.0 - 0.03 * tenth
+        drive.step()
+    answer = drive.last(drive.say("why did you slow down?"))
+    assert "6 s ago you asked: drive slower" in answer.text
+    assert Evidence("own car", "speed then", 10.0, "m/s") in answer.evidence
+
+
 def test_why_did_you_brake_says_that_you_did() -> None:
     drive = Drive()
     drive.driver = {"brake_override": True}

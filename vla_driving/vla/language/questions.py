@@ -19,12 +19,14 @@ from vla_driving.vla.language.counterfactual import LEAD_BRAKES, Other
 from vla_driving.vla.language.memory import Memory, Moment
 from vla_driving.vla.language.quantities import said_speed
 from vla_driving.vla.language.situation import Situation
-from vla_driving.vla.language.wishes import Wish, km_h
+from vla_driving.vla.language.wishes import SPEEDS, Wish, km_h
 from vla_driving.vla.reasoning import NOUNS
 
 BRAKING = -0.7
 """m/s^2, below which the car slows down for somebody to notice."""
 GATHERING = 0.7
+EASED = 0.7
+"""m/s lost without any braking to speak of, which is slowing down all the same."""
 STANDING = 0.3
 SLOWING = (LongitudinalAction.DECELERATE, LongitudinalAction.STOP)
 STEERING = tuple(a for a in LateralAction if a != LateralAction.KEEP_LANE)
@@ -85,7 +87,24 @@ def _why(text: str, known: Knowledge) -> Reply:
             return _because(begun, known, "we stand")
         if any(m.speed < STANDING for m in moments):
             return _why_then(moments, known, lambda m: m.speed < STANDING, "stopped")
-    return _why_then(moments, known, _slows, "slowed down")
+    return _eased(moments, known) or _why_then(moments, known, _slows, "slowed down")
+
+
+def _eased(moments: tuple[Moment, ...], known: Knowledge) -> Reply | None:
+    """The wish that the car obeyed where it slowed down too gently to be seen in its braking."""
+    wish = next((w for w in reversed(known.wishes) if w.intent in SPEEDS), None)
+    if wish is None or any(map(_slows, moments)):
+        return None
+    since = [m for m in moments if m.stamp_ns >= wish.since_ns]
+    if not since or since[0].speed - min(m.speed for m in since) < EASED:
+        return None
+    ago = (known.now_ns - wish.since_ns) / SECOND
+    return Reply(
+        f"{ago:.0f} s ago you asked: {wish.words}",
+        (Evidence("own car", "speed then", since[0].speed, "m/s"),
+         Evidence("instruction", "speed", wish.speed, "m/s"),
+         Evidence("memory", "time ago", ago, "s")),
+    )
 
 
 SHORT = 3
