@@ -98,7 +98,7 @@ class Wish:
 
 def km_h(speed: float) -> str:
     """A speed in m/s in words."""
-    return f"{3.6 * speed:.0f} km/h"
+    return f"{round(3.6 * speed)} km/h"
 
 
 def take_on(
