@@ -1,6 +1,7 @@
 """Trains the intent classifier and measures what is understood: `python -m ... [measure]`.
 
-It learns from the trained wordings alone. Accuracy on every split is printed beside that of a plain
+It learns from the trained wordings alone; how ready it is to take a text for a wish is chosen on
+lines of them that it was not shown. Accuracy on every split is printed beside that of a plain
 keyword search, and written to out/learning/language.json.
 """
 
@@ -8,8 +9,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +21,8 @@ import torch
 
 from vla_driving.contract.language import AnswerStatus, Intent
 from vla_driving.vla.language import head as heads
-from vla_driving.vla.language.encoder import SHA256, Embeddings, SentenceEncoder
+from vla_driving.vla.language.concepts import HASHED
+from vla_driving.vla.language.encoder import SHA256, SIZE, Embeddings, SentenceEncoder
 from vla_driving.vla.language.understanding import Listener
 from vla_driving.vla.language.wordings import (
     HELD_OUT,
@@ -25,12 +30,24 @@ from vla_driving.vla.language.wordings import (
     SPLITS,
     TRAINED,
     Kind,
+    families,
     wordings_by_kind,
 )
 
 HIDDEN, EPOCHS, BATCH = 96, 400, 1024
 RATE, DECAY, SMOOTHING, DROP = 0.01, 1e-2, 0.05, 0.3
+NOISE, DROP_CONCEPTS, DROP_WORDS = 0.08, 0.1, 0.5
 SEED = 3
+PARTS, ASKED = 4, 4
+"""Parts of the trained lines, each of them unseen once; texts asked of an unseen line."""
+WANTED_IRRELEVANT = 0.95
+"""Share of unseen lines that are to be ignored."""
+Leaning = tuple[float, float]
+"""Log odds added to NONE and taken from every wish and question; UNSAFE stays as it is."""
+NO_LEANING: Leaning = (0.0, 0.0)
+LEANINGS: tuple[Leaning, ...] = tuple(itertools.product((0.0, 0.4, 0.6, 0.8), (0.0, 0.3, 0.6, 0.9)))
+Family = tuple[Kind, tuple[str, ...]]
+"""A line of the wordings."""
 TARGETS = {
     (TRAINED, "instructions"): 0.95, (HELD_OUT, "instructions"): 0.85,
     (TRAINED, "irrelevant"): 0.95, (HELD_OUT, "irrelevant"): 0.95,
@@ -98,16 +115,21 @@ def keyword_intent(text: str) -> Intent:
 
 
 def fit(
-    kinds: Sequence[Kind], texts: Sequence[str], embeddings: Embeddings, labels: Sequence[int]
+    kinds: Sequence[Kind], families: Sequence[Family], encoder: SentenceEncoder
 ) -> heads.IntentHead:
-    """A head that tells `labels` (N,), indices of `kinds`, of texts and their embeddings (N, 384).
+    """A head that tells the `kinds` of texts.
 
-    Every kind weighs alike, however many wordings it has. The same input gives the same head on
-    the same machine.
+    Every kind weighs alike, however many wordings it has, and so does every family within it, by
+    the square root. Single words and concepts are left out at random, so that none of them decides
+    alone. The same input gives the same head on the same machine.
     """
     torch.manual_seed(SEED)
+    texts = [text for _, said in families for text in said]
+    embeddings = encoder.embed(texts)
     rows = [heads.inputs(e, t) for e, t in zip(embeddings, texts, strict=True)]
-    x, y = torch.from_numpy(np.stack(rows)), torch.tensor(labels)
+    x = torch.from_numpy(np.stack(rows))
+    y = torch.tensor([kinds.index(kind) for kind, said in families for _ in said])
+    often = torch.tensor([len(said) ** -0.5 for _, said in families for _ in said])
     counts = torch.bincount(y, minlength=len(kinds)).float()
     weight = (counts.sum() / len(kinds) / counts).sqrt()
     network = torch.nn.Sequential(
@@ -118,9 +140,9 @@ def fit(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
     loss = torch.nn.CrossEntropyLoss(weight, label_smoothing=SMOOTHING)
     for epoch in range(EPOCHS):
-        chosen = torch.randint(0, len(y), (BATCH,))
+        chosen = torch.multinomial(often, BATCH, replacement=True)
         optimiser.zero_grad()
-        value = loss(network(x[chosen]), y[chosen])
+        value = loss(network(_disturbed(x[chosen])), y[chosen])
         value.backward()
         optimiser.step()
         schedule.step()
@@ -131,14 +153,75 @@ def fit(
     return heads.IntentHead(tuple(kinds), *(a.detach().numpy().copy() for a in arrays))
 
 
+def _disturbed(rows: torch.Tensor) -> torch.Tensor:
+    """Inputs (N, F) with noise on the embedding, and some concepts and words left out."""
+    embedding, concepts, words = rows.tensor_split((SIZE, rows.shape[1] - HASHED), 1)
+    return torch.cat([
+        embedding + NOISE * torch.randn_like(embedding),
+        concepts * (torch.rand_like(concepts) > DROP_CONCEPTS),
+        words * (torch.rand_like(words) > DROP_WORDS),
+    ], 1)
+
+
+def lean(head: heads.IntentHead, leaning: Leaning) -> heads.IntentHead:
+    """The head with its readiness for NONE and for wishes changed."""
+    to_none, from_wishes = leaning
+    offsets = {Intent.NONE: to_none, Intent.UNSAFE: 0.0}
+    change = [offsets.get(intent, -from_wishes) for intent, _ in head.kinds]
+    return replace(head, second_bias=head.second_bias + np.array(change, np.float32))
+
+
+def calibrate(
+    kinds: Sequence[Kind], families: Sequence[Family], encoder: SentenceEncoder
+) -> Leaning:
+    """The leaning that suits families which the head was not shown, one part after the other."""
+    parts = _parts(families)
+    right: dict[Leaning, dict[str, list[bool]]] = {leaning: {} for leaning in LEANINGS}
+    for part in range(PARTS):
+        shown = [f for f, p in zip(families, parts, strict=True) if p != part]
+        asked = [f for f, p in zip(families, parts, strict=True) if p == part]
+        head = fit(kinds, shown, encoder)
+        for leaning in LEANINGS:
+            taken = taken_by(Listener(encoder, lean(head, leaning)))
+            for (intent, _), said in asked:
+                group = right[leaning].setdefault(_group(intent), [])
+                group += [taken(text) == intent for text in said[:: -(-len(said) // ASKED)]]
+    shares = {k: {g: float(np.mean(hits)) for g, hits in v.items()} for k, v in right.items()}
+    best = choose(shares)
+    for leaning, found in shares.items():
+        words = ", ".join(f"{group} {100 * share:.1f} %" for group, share in found.items())
+        print(f"leaning {leaning}, unseen lines: {words}{' <-' * (leaning == best)}", flush=True)
+    return best
+
+
+def choose(shares: Mapping[Leaning, Mapping[str, float]]) -> Leaning:
+    """Of those that let no more slip through that is unsafe than none at all does: the one that
+    understands most while it ignores enough of the irrelevant, else the one that ignores most."""
+    safe = [k for k, s in shares.items() if s["unsafe"] >= shares[NO_LEANING]["unsafe"]]
+    enough = [k for k in safe if shares[k]["irrelevant"] >= WANTED_IRRELEVANT]
+    if enough:
+        return max(enough, key=lambda k: shares[k]["instructions"])
+    return max(safe, key=lambda k: shares[k]["irrelevant"])
+
+
+def _parts(families: Sequence[Family]) -> list[int]:
+    """Which part each family is in: those of a kind in turn."""
+    seen: Counter[Kind] = Counter()
+    parts = []
+    for kind, _ in families:
+        parts.append(seen[kind] % PARTS)
+        seen[kind] += 1
+    return parts
+
+
 def train(encoder: SentenceEncoder) -> heads.IntentHead:
     """A head from the trained wordings."""
-    by_kind = wordings_by_kind(TRAINED)
-    kinds = tuple(by_kind)
-    pairs = [(text, k) for k, kind in enumerate(kinds) for text in by_kind[kind]]
-    print(f"{len(pairs)} trained wordings of {len(kinds)} kinds", flush=True)
-    texts = [text for text, _ in pairs]
-    return fit(kinds, texts, encoder.embed(texts), [k for _, k in pairs])
+    lines = families()
+    kinds = tuple(dict.fromkeys(kind for kind, _ in lines))
+    count = sum(len(said) for _, said in lines)
+    print(f"{count} trained wordings in {len(lines)} lines of {len(kinds)} kinds", flush=True)
+    leaning = calibrate(kinds, lines, encoder)
+    return lean(fit(kinds, lines, encoder), leaning)
 
 
 def ship(head: heads.IntentHead) -> Path:
@@ -173,7 +256,7 @@ def measure(taken: Taken) -> dict[str, dict[str, dict[str, float]]]:
     for split in SPLITS:
         groups: dict[str, list[bool]] = {}
         for (intent, _), texts in wordings_by_kind(split).items():
-            name = {Intent.NONE: "irrelevant", Intent.UNSAFE: "unsafe"}.get(intent, "instructions")
+            name = _group(intent)
             found = [taken(text) for text in texts]
             hits = [f == intent for f in found]
             groups.setdefault(name, []).extend(hits)
@@ -186,6 +269,10 @@ def measure(taken: Taken) -> dict[str, dict[str, dict[str, float]]]:
             for name, h in groups.items()
         }
     return result
+
+
+def _group(intent: Intent) -> str:
+    return {Intent.NONE: "irrelevant", Intent.UNSAFE: "unsafe"}.get(intent, "instructions")
 
 
 _UNMOVED = (Intent.NONE, Intent.QUESTION, Intent.UNSAFE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 
@@ -64,21 +65,39 @@ def bare(text: str) -> str:
     return text.lower().strip(" .,!?")
 
 
+def families() -> list[tuple[Kind, tuple[str, ...]]]:
+    """Trained wordings line by line: those of one line are alike, those of two are not."""
+    text = resources.files(__package__).joinpath("texts", f"{TRAINED}.txt").read_text("utf-8")
+    left = {kind: set(texts) for kind, texts in wordings_by_kind(TRAINED).items()}
+    found = []
+    for kind, texts in _lines(text, TRAINED):
+        new = tuple(t for t in texts if t in left[kind])
+        left[kind].difference_update(new)
+        if new:
+            found.append((kind, new))
+    return found
+
+
 def parse(text: str, name: str) -> dict[Kind, tuple[str, ...]]:
     """Wordings of a file's text. Raises WordingsError."""
     found: dict[Kind, dict[str, None]] = {}
+    for kind, texts in _lines(text, name):
+        found.setdefault(kind, {}).update(dict.fromkeys(texts))
+    return {kind: tuple(texts) for kind, texts in found.items()}
+
+
+def _lines(text: str, name: str) -> Iterator[tuple[Kind, tuple[str, ...]]]:
+    """Kind and wordings of each line of a file's text. Raises WordingsError."""
     kind: Kind | None = None
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
         if not line or line.startswith("# "):
             continue
         if line.startswith("["):
             kind = _kind(line, f"{name}:{number}")
-            found.setdefault(kind, {})
         elif kind is None:
             raise WordingsError(f"{name}:{number}: {line!r} stands before the first [INTENT]")
         else:
-            found[kind].update(dict.fromkeys(_some_of(expand(line))))
-    return {kind: tuple(texts) for kind, texts in found.items()}
+            yield kind, _some_of(expand(line))
 
 
 def expand(line: str) -> tuple[str, ...]:
