@@ -1,5 +1,6 @@
 """A thousand attacks on monitor and bridge, and an oracle that finds what is wrong."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -60,6 +61,23 @@ def test_an_envelope_without_limits_is_found_and_reduced_to_what_it_takes(
     kept = fuzz.reduced(3, 0, found)
     assert kept["wrong"]
     assert len(kept["attacks"]) <= len(found.attacks)
+
+
+@pytest.mark.parametrize(
+    ("number", "attacks"),
+    [
+        (946, {(21, "state", 12), (21, "state", 13), (24, "state", 13)}),
+        (1461, {(17, "state", 6), (17, "state", 7), (26, "state", 3), (26, "state", 7)}),
+    ],
+)
+def test_a_speed_between_two_states_may_be_gone_by(
+    number: int, attacks: set[tuple[int, str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later one is stamped ahead of now; once called an escape, by 2 % of the lateral jerk."""
+    monkeypatch.setattr(fuzz, "_begun", list(fuzz._begun))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        fuzz._start()
+        assert not fuzz.once(1, number, frozenset(attacks)).escape
 
 
 @pytest.mark.parametrize("name", [*adversary.PLANS, *adversary.STATES])

@@ -12,6 +12,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -259,6 +260,11 @@ class Drive:
         for kept in self._recent:
             age = (self.now_ns - kept.stamp_ns) / SECOND
             speeds += [kept.speed, kept.speed + kept.acceleration * age]
+        for kept, later in pairwise(self._recent):
+            # The newest may be stamped a little ahead: now lies in between.
+            if kept.stamp_ns <= self.now_ns < later.stamp_ns:
+                share = (self.now_ns - kept.stamp_ns) / (later.stamp_ns - kept.stamp_ns)
+                speeds.append(kept.speed + share * (later.speed - kept.speed))
         fresh = self._recent and abs(self.now_ns - self._recent[-1].stamp_ns) < 0.15 * SECOND
         self.oracle.believed(state, [*speeds, 0.0] if not fresh else speeds)
 
