@@ -101,8 +101,8 @@ def test_a_frozen_encoder_stays_as_it_is_and_its_features_are_kept(clips, words,
     torch.save(Pilot(TINY).state_dict(), start)
     settings = replace(SETTINGS, steps=2, frozen=True, views=2)
     fit(clips, clips, words, settings, tmp_path / "a", TINY, start)
-    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "features").glob("view_*.npz")}
-    assert len(kept) == 2
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "features").glob("*.npy")}
+    assert len(kept) == 2 * len(clips.clips)
     fit(clips, clips, words, replace(settings, steps=3), tmp_path / "b", TINY, start)
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
     before = torch.load(start, weights_only=True)
@@ -113,9 +113,10 @@ def test_a_frozen_encoder_stays_as_it_is_and_its_features_are_kept(clips, words,
     assert not torch.equal(before["control_head.weight"], after["control_head.weight"])
 
 
-def test_features_go_on_behind_those_that_a_killed_run_kept(clips, tmp_path, monkeypatch):
+def test_features_are_made_for_clips_that_have_none(clips, tmp_path, monkeypatch):
     module = sys.modules[features.__module__]
     encoder, encode, asked = Pilot(TINY).encoder, module._clip, []
+    fewer = Clips(clips.clips[1:], CPU)
 
     def die_in_the_second(*arguments):
         asked.append(arguments[2])
@@ -123,12 +124,12 @@ def test_features_go_on_behind_those_that_a_killed_run_kept(clips, tmp_path, mon
             raise KeyboardInterrupt
         return encode(*arguments)
 
-    monkeypatch.setattr(module, "KEPT_TOGETHER", 1)
     monkeypatch.setattr(module, "_clip", die_in_the_second)
     with pytest.raises(KeyboardInterrupt):
-        features(encoder, clips, 1, 0.0, 1, tmp_path / "a")
+        features(encoder, fewer, 1, 0.0, 1, tmp_path / "a")
     (resumed,) = features(encoder, clips, 1, 0.0, 1, tmp_path / "a").views
-    assert asked == [0, 1, *range(1, len(clips.clips))]
+    others = [k for k in range(len(clips.clips)) if k != 1]
+    assert asked == [0, 1, *others]
     (whole,) = features(encoder, clips, 1, 0.0, 1, tmp_path / "b").views
     assert all(map(torch.equal, resumed, whole))
 

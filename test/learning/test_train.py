@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: requirement
 from vla_driving.contract.language import Command, Intent
 from vla_driving.contract.navigation import Route as Way
 from vla_driving.contract.navigation import Turn
+from vla_driving.contract.settings import SettingsError
 from vla_driving.learning import train as module
 from vla_driving.learning.clips import clip_paths
 from vla_driving.learning.drive import Route
@@ -71,6 +72,36 @@ def test_what_was_driven_is_not_driven_again(tmp_path, monkeypatch) -> None:
     figures = module._figures(shop, tmp_path, "model", False)
     assert driven == [10_000, 10_001, 10_001]
     assert figures["routes"] == 2.0 and figures["success"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("heads_steps", "steps", "runs"),
+    [
+        (4, 3, [("heads_1", 4, True, "start.pt"), ("round_1", 3, False, "weights.pt")]),
+        (4, 0, [("round_1", 4, True, "start.pt")]),
+        (0, 3, [("round_1", 3, False, "start.pt")]),
+    ],
+)
+def test_a_round_teaches_behind_the_encoder_and_then_all_of_it(
+    tmp_path, monkeypatch, heads_steps, steps, runs
+) -> None:
+    asked = []
+
+    def fit(shop, name, settings, start):
+        asked.append((name, settings.steps, settings.frozen, start.name))
+        return tmp_path / name / "weights.pt"
+
+    monkeypatch.setattr(module, "_fit", fit)
+    found = module._taught(
+        workshop(tmp_path), 1, tmp_path / "start.pt", heads_steps, 1e-3, steps
+    )
+    assert asked == runs
+    assert found == tmp_path / "round_1" / "weights.pt"
+
+
+def test_a_round_without_steps_says_so(tmp_path) -> None:
+    with pytest.raises(SettingsError, match="round 2 has no steps"):
+        module._taught(workshop(tmp_path), 2, tmp_path / "start.pt", 0, 1e-3, 0)
 
 
 def test_a_model_that_drives_better_stays(tmp_path, monkeypatch) -> None:

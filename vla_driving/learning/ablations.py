@@ -33,7 +33,10 @@ COLUMNS = {
 def ablate(
     train: Clips, held_out: Clips, words: Words, start: Path, folder: Path, steps: int
 ) -> dict[str, dict[str, float]]:
-    """Held-out figures of each variant; what was measured before is read from `folder`."""
+    """Held-out figures of each variant; what was measured before is read from `folder`.
+
+    Features are those kept beside it.
+    """
     settings = FitSettings(
         steps=steps, frozen=True, views=2, encoder_alone=True, measure_every=steps,
         measured=4000,
@@ -45,7 +48,9 @@ def ablate(
         if not path.is_file():
             print(f"ablation: {name}", flush=True)
             chosen = dataclasses.replace(settings, scene=scene)
-            last = fit(train, held_out, words, chosen, done, size, start)
+            last = fit(
+                train, held_out, words, chosen, done, size, start, folder.parent / "features"
+            )
             figures = {c: last[f"held_out_{c}"] for c in (*COLUMNS, "frames")}
             path.write_text(json.dumps(figures) + "\n", encoding="utf-8")
         found[name] = json.loads(path.read_text(encoding="utf-8"))

@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from vla_driving.learning.augment import augment, mirror_images
+from vla_driving.learning.clips import Clip
 from vla_driving.learning.network import Encoder
 from vla_driving.learning.windows import Batch, Clips, Window
 
 FEW = 64
 """Frames that are encoded at a time."""
-KEPT_TOGETHER = 150
-"""Clips after which what is done is written, so that a run that was killed loses little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,56 +46,57 @@ class Features:
 def features(
     encoder: Encoder, clips: Clips, views: int, mirrored: float, seed: int, folder: Path
 ) -> Features:
-    """Features of every frame in so many views, the first as it is; each kept in `folder`."""
+    """Features of every frame in so many views, the first as it is.
+
+    Each clip's are a file in `folder`, named after all that they follow from: encoder, pictures,
+    view and seed. So a run that was killed, or one with more clips, makes only those not there.
+    """
     encoder.eval()
     folder.mkdir(parents=True, exist_ok=True)
+    eye = hashlib.sha256()
+    for value in encoder.state_dict().values():
+        eye.update(value.cpu().numpy().tobytes())
     found: list[list[Tensor]] = []
     sides: list[list[bool]] = []
     for view in range(views):
-        lucks = torch.rand(
-            len(clips.clips), generator=torch.Generator().manual_seed(seed * 977 + view)
-        )
-        sides.append([view > 0 and float(x) < mirrored for x in lucks])
-        found.append(_view(encoder, clips, view, sides[-1], seed, folder))
+        names = [_name(eye.digest(), clip, seed, view) for clip in clips.clips]
+        sides.append([view > 0 and _luck(name) < mirrored for name in names])
+        found.append(_view(encoder, clips, view, names, sides[-1], folder))
     return Features(found, sides)
 
 
+def _name(eye: bytes, clip: Clip, seed: int, view: int) -> str:
+    named = hashlib.sha256(eye + repr((seed, view)).encode())
+    named.update(clip.pictures.tobytes())
+    return named.hexdigest()
+
+
+def _luck(name: str) -> float:
+    """0 to 1, from another part of the name than the augmentation's seed."""
+    return int(name[-8:], 16) / 16**8
+
+
 def _view(
-    encoder: Encoder, clips: Clips, view: int, turned: list[bool], seed: int, folder: Path
+    encoder: Encoder, clips: Clips, view: int, names: list[str], turned: list[bool], folder: Path
 ) -> list[Tensor]:
-    path = folder / f"view_{view}.npz"
-    key = _key(encoder, clips, turned, seed)
-    parts = _kept(path, key, [len(c) for c in clips.clips])
-    began, done = time.monotonic(), 0
-    for k in range(len(parts), len(clips.clips)):
-        parts.append(_clip(encoder, clips, k, view, turned[k], seed))
-        done += len(parts[-1])
-        if len(parts) % KEPT_TOGETHER == 0 or len(parts) == len(clips.clips):
-            _keep(path, key, parts)
-            rate = done / (time.monotonic() - began)
-            seen = sum(map(len, parts))
+    parts: list[Tensor] = []
+    began, made, seen = time.monotonic(), 0, 0
+    for k, name in enumerate(names):
+        path = folder / f"{name[:24]}.npy"
+        if path.is_file():
+            parts.append(torch.from_numpy(np.load(path)))
+        else:
+            parts.append(_clip(encoder, clips, k, view, turned[k], int(name[:15], 16)))
+            temporary = path.with_suffix(".part")
+            with temporary.open("wb") as file:
+                np.save(file, parts[-1].numpy())
+            temporary.replace(path)
+            made += len(parts[-1])
+        seen += len(parts[-1])
+        if made and (k % 20 == 19 or k == len(names) - 1):
+            rate = made / (time.monotonic() - began)
             print(f"view {view}: {seen} of {clips.frames} frames, {rate:.0f} a second", flush=True)
     return parts
-
-
-def _kept(path: Path, key: str, lengths: list[int]) -> list[Tensor]:
-    """Features of the first clips, as far as they were worked out before."""
-    if not path.is_file():
-        return []
-    with np.load(path) as data:
-        if str(data["key"]) != key:
-            return []
-        seen = torch.from_numpy(data["seen"])
-    whole = np.searchsorted(np.cumsum(lengths), len(seen), side="right")
-    return list(seen.split(lengths[:whole]))
-
-
-def _keep(path: Path, key: str, parts: list[Tensor]) -> None:
-    """Write features, whole or not at all."""
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        np.savez(file, key=key, seen=torch.cat(parts).numpy())
-    temporary.replace(path)
 
 
 @torch.no_grad()
@@ -112,18 +112,8 @@ def _clip(
         assert images is not None
         if view:
             one = torch.zeros(len(images), dtype=torch.long, device=clips.device)
-            chance = torch.Generator(clips.device).manual_seed((seed * 977 + view) * 100_003 + k)
+            chance = torch.Generator(clips.device).manual_seed(seed)
             images = mirror_images(images, (one + int(turned)).bool())
             images = augment(images, chance, one)
         rows.append(encoder(images.contiguous(memory_format=torch.channels_last)).half().cpu())
     return torch.cat(rows)
-
-
-def _key(encoder: Encoder, clips: Clips, turned: list[bool], seed: int) -> str:
-    """Hash of all that the features of a view depend on."""
-    digest = hashlib.sha256(repr((seed, turned)).encode())
-    for value in encoder.state_dict().values():
-        digest.update(value.cpu().numpy().tobytes())
-    for clip in clips.clips:
-        digest.update(clip.pictures.tobytes())
-    return digest.hexdigest()

@@ -150,12 +150,13 @@ class _Run:
 
 def fit(
     train: Clips, held_out: Clips, words: Words, settings: FitSettings, folder: Path,
-    size: PilotSettings | None = None, start: Path | None = None,
+    size: PilotSettings | None = None, start: Path | None = None, kept: Path | None = None,
 ) -> dict[str, Any]:
     """Train into `folder`: weights.pt (averaged weights), history.json, checkpoint.pt.
 
     Goes on from the folder's checkpoint where it has the same settings, else from the weights in
-    `start`. Returns the last row of the history.
+    `start`. A frozen encoder's features are in `kept`, or beside `folder` if left out. Returns the
+    last row of the history.
     """
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
@@ -167,7 +168,7 @@ def fit(
     if settings.frozen:
         ready = features(
             run.model.encoder, train, settings.views, settings.mirrored, settings.seed,
-            folder.parent / "features",
+            kept or folder.parent / "features",
         )
     say = _Progress(settings.steps, run.place.step)
     for batch, view in _feed(run, train, ready):

@@ -65,8 +65,10 @@ class Recipe:
     """How much of everything.
 
     Frames the teacher drives and frames of each round the pilot drives; `heads_steps` with the
-    encoder as it was started from (none without a start), `steps` on all of it, `round_steps` more
-    behind each round; routes of select seeds that each candidate drives.
+    encoder as it was started from (none without a start), then `steps` on all of it; behind each
+    round `round_heads_steps` and `round_steps` more, likewise; routes of select seeds that each
+    candidate drives. With no steps on all of it the encoder stays that of the start, whose features
+    are worked out once: what two CPU cores can do in some hours.
     """
 
     teacher_frames: int = 60_000
@@ -74,6 +76,7 @@ class Recipe:
     rounds: int = 2
     heads_steps: int = 4_000
     steps: int = 3_000
+    round_heads_steps: int = 0
     round_steps: int = 1_500
     ablation_steps: int = 1_500
     baseline_steps: int = 3_000
@@ -133,11 +136,12 @@ def train(
     candidates = [weights]
     for number in range(1, recipe.rounds + 1):
         _correct(shop, number, candidates[-1])
-        settings = FitSettings(
-            steps=recipe.round_steps, frames=recipe.batch, learning_rate=ROUND_LEARNING_RATE,
-            steady=True,
+        candidates.append(
+            _taught(
+                shop, number, candidates[-1], recipe.round_heads_steps, ROUND_LEARNING_RATE,
+                recipe.round_steps,
+            )
         )
-        candidates.append(_fit(shop, f"round_{number}", settings, candidates[-1]))
     best, driven = select(shop, candidates)
     train_clips, held = _clips(shop, best.parent)
     found = ablate(
@@ -160,12 +164,31 @@ def _first(shop: Workshop, start: Path | None) -> Path:
     )
     if start is None:
         return _fit(shop, "round_0", settings, None)
-    heads = dataclasses.replace(
-        settings, steps=recipe.heads_steps, learning_rate=HEADS_LEARNING_RATE, frozen=True
-    )
-    weights = _fit(shop, "heads", heads, start)
-    whole = dataclasses.replace(settings, learning_rate=ROUND_LEARNING_RATE, steady=True)
-    return _fit(shop, "round_0", whole, weights)
+    return _taught(shop, 0, start, recipe.heads_steps, HEADS_LEARNING_RATE, recipe.steps)
+
+
+def _taught(
+    shop: Workshop, number: int, start: Path, heads_steps: int, heads_rate: float, steps: int
+) -> Path:
+    """Weights of a round: first what is behind the encoder, then all of it, where there are steps.
+
+    Raises SettingsError where there are none at all.
+    """
+    if not heads_steps and not steps:
+        raise SettingsError(f"round {number} has no steps: give heads steps, steps, or both")
+    frames, weights = shop.recipe.batch, start
+    if heads_steps:
+        name = f"heads_{number}" if steps else f"round_{number}"
+        settings = FitSettings(
+            steps=heads_steps, frames=frames, learning_rate=heads_rate, frozen=True
+        )
+        weights = _fit(shop, name, settings, weights)
+    if steps:
+        settings = FitSettings(
+            steps=steps, frames=frames, learning_rate=ROUND_LEARNING_RATE, steady=True
+        )
+        weights = _fit(shop, f"round_{number}", settings, weights)
+    return weights
 
 
 def _correct(shop: Workshop, number: int, weights: Path) -> None:
@@ -297,9 +320,11 @@ def provenance(
         scores += closed_loop_scores(name, figures)
     begun = "from scratch"
     if start is not None:
+        whole = shop.recipe.steps or shop.recipe.round_steps
+        then = "then all of it" if whole else "which stayed as it was"
         begun = (
             f"the encoder, the trunk and the heads they share from {start.name}"
-            f" ({shop.started_from}), everything new first behind that encoder, then all of it"
+            f" ({shop.started_from}), everything new taught behind that encoder, {then}"
         )
     return Provenance(
         version=shop.version,
