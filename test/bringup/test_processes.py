@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -138,3 +139,18 @@ def test_the_complaint_is_the_line_that_tells(
     assert output.complaint() == complaint
     assert shown[-1] == "[node] chatter"
     assert (tmp_path / "node.log").read_text().splitlines() == [*lines, "chatter"]
+
+
+@pytest.mark.parametrize("library", ["FASTRTPS", "FASTDDS"])
+def test_a_profile_of_the_user_holds_for_all_processes(library: str) -> None:
+    assert environment.apart({f"{library}_DEFAULT_PROFILES_FILE": "/mine.xml"}) == {}
+
+
+def test_who_is_apart_has_a_profile_without_shared_memory() -> None:
+    added = environment.additions({})
+    local = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    for base in ({}, added, local, {**added, **local}):
+        file = environment.apart(base)["FASTRTPS_DEFAULT_PROFILES_FILE"]
+        kinds = {e.text for e in ElementTree.parse(file).iter() if e.tag.endswith("}type")}
+        assert kinds == {"UDPv4"}
+    assert {p.name for p in PROCESSES if p.apart} == {"safety_monitor", "controller_bridge"}

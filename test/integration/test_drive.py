@@ -69,6 +69,18 @@ def test_every_node_reports_its_health(rig: Rig) -> None:
     rig.wait("diagnostics of every node", reported)
 
 
+@pytest.mark.parametrize(
+    ("name", "shares"),
+    [("camera_to_plan", True), ("safety_monitor", False), ("controller_bridge", False)],
+)
+def test_who_checks_and_controls_shares_no_memory_with_others(
+    drive: tuple[Rig, Stack], name: str, shares: bool
+) -> None:
+    """Fast DDS lets one who is stopped in the middle of a message hold up all others there."""
+    maps = drive[1].node(name).memory_maps()
+    assert any(m.path.startswith("/dev/shm/fastrtps") for m in maps) == shares
+
+
 CAMERA_INFO = "camera/front/camera_info"
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vla_driving.bringup import parameters
+from vla_driving.bringup import environment, parameters
 from vla_driving.bringup.lifecycle import BringupError
 from vla_driving.bringup.output import Output, pump
 from vla_driving.bringup.processes import Process
@@ -62,7 +62,7 @@ class Child:
     """A running process of the table."""
 
     def __init__(
-        self, process: Process, options: StartOptions, environment: Mapping[str, str],
+        self, process: Process, options: StartOptions, surroundings: Mapping[str, str],
         show: Callable[[str], None],
     ) -> None:
         """Start it. Raises BringupError where its program is not there."""
@@ -71,7 +71,8 @@ class Child:
         self.output = Output(process.name, options.log_folder / f"{process.name}.log", show)
         self._popen = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=dict(environment), start_new_session=True,
+            env={**surroundings, **(environment.apart(surroundings) if process.apart else {})},
+            start_new_session=True,
         )
         assert self._popen.stdout is not None and self._popen.stderr is not None
         self._pumps = [

@@ -21,6 +21,10 @@ _MALLOC = {
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _PYTHON = {"PYTHONUNBUFFERED": "1"}
 _PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+_SHARED, _APART, _APART_LOCALHOST = (
+    "fastdds.xml", "fastdds_apart.xml", "fastdds_apart_localhost.xml"
+)
+_RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 
 
 def additions(base: Mapping[str, str]) -> dict[str, str]:
@@ -29,13 +33,27 @@ def additions(base: Mapping[str, str]) -> dict[str, str]:
     if not base.get("HOME"):
         wanted["HOME"] = tempfile.gettempdir()  # rclpy keeps its logs below it
     if not any(name in base for name in _PROFILES):
-        wanted[_PROFILES[0]] = str(config("fastdds.xml"))
+        wanted[_PROFILES[0]] = str(config(_SHARED))
     added = {name: value for name, value in wanted.items() if not base.get(name)}
     prefixes = [p for p in base.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
     # ROS from wheels lies in the interpreter's own prefix and does not say so by itself.
     if _is_ament_prefix(Path(sys.prefix)) and sys.prefix not in prefixes:
         added["AMENT_PREFIX_PATH"] = os.pathsep.join([sys.prefix, *prefixes])
     return added
+
+
+def apart(base: Mapping[str, str]) -> dict[str, str]:
+    """What a process has otherwise that shares no memory with others (`Process.apart`).
+
+    Nothing where the user has a profile of their own.
+    """
+    given = [base[name] for name in _PROFILES if base.get(name)]
+    if any(file != str(config(_SHARED)) for file in given):
+        return {}
+    if base.get(_RANGE) == "LOCALHOST":
+        # Under that name rmw_fastrtps adds shared memory to whatever a profile says.
+        return {_PROFILES[0]: str(config(_APART_LOCALHOST)), _RANGE: "SYSTEM_DEFAULT"}
+    return {_PROFILES[0]: str(config(_APART))}
 
 
 def child_environment(base: Mapping[str, str], log_folder: Path) -> dict[str, str]:

@@ -229,6 +229,7 @@ def _nodes(
         kind(
             **common, name=first, parameters=[str(file)], output="screen",
             exec_name=row.name, prefix=_NO_INTERRUPTS, sigterm_timeout=patience_s,
+            additional_env=environment.apart(os.environ) if row.apart else {},
         ),
         *(_Guest(**common, name=guest) for guest in guests),
     ]

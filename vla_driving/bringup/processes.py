@@ -37,7 +37,8 @@ class Process:
     """One row: a program and the nodes that live in it, each with its group in config/stack.yaml.
 
     `consequence` is what happens to the car when it dies, in words; `configure_timeout_s` is how
-    long the configuration of one node may take.
+    long the configuration of one node may take; `apart`: it shares no memory with other processes,
+    so that one of them that is stopped in the middle of a message cannot hold it up.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Process:
     death: Death
     consequence: str
     configure_timeout_s: float
+    apart: bool = False
 
     @property
     def module(self) -> str:
@@ -83,10 +85,12 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         "controller_bridge", ("controller_bridge",), _DRIVING, True, False,
         Death.STOP, "the vehicle gets no commands and stops by itself", 20.0,
+        apart=True,
     ),
     Process(
         "safety_monitor", ("safety_monitor",), _DRIVING, True, False,
         Death.STOP, "controller_bridge stops the car along the last path", 300.0,  # may compile
+        apart=True,
     ),
     Process(
         "vla_inference", ("vla_inference",), _DRIVING, True, False,
