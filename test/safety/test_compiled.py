@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -141,3 +142,17 @@ def test_what_is_compiled_anew_is_told(tmp_path: Path, monkeypatch: pytest.Monke
 if __name__ == "__main__":
     with np.errstate(all="ignore"):
         np.save(sys.argv[1], np.stack([_said(seed) for seed in range(ROUNDS)]))
+
+
+def test_who_starts_it_first_is_told_and_once_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", numba.config.CACHE_DIR)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    module = str(sys.modules[compiled.__module__].__file__)
+    runpy.run_path(module)
+    assert "compiling its checks, once on this machine" in capsys.readouterr().err
+    (Path(numba.config.CACHE_DIR) / "made.nbi").touch()
+    runpy.run_path(module)
+    assert capsys.readouterr().err == ""
