@@ -159,10 +159,10 @@ def train(
 def _first(shop: Workshop, start: Path | None) -> Path:
     """Weights from the teacher's clips: from scratch, or from those of an earlier pilot."""
     recipe = shop.recipe
-    settings = FitSettings(
-        steps=recipe.steps, frames=recipe.batch, learning_rate=LEARNING_RATE
-    )
     if start is None:
+        settings = FitSettings(
+            steps=recipe.steps, frames=recipe.batch, learning_rate=LEARNING_RATE
+        )
         return _fit(shop, "round_0", settings, None)
     return _taught(shop, 0, start, recipe.heads_steps, HEADS_LEARNING_RATE, recipe.steps)
 

@@ -14,15 +14,13 @@ from typing import Protocol
 import numpy as np
 
 from vla_driving.contract.frames import Image
-from vla_driving.learning.driving import TeacherPolicy, steering
+from vla_driving.learning.driving import followed, steering
 from vla_driving.score.loop import Loop
 from vla_driving.score.rig import Rig
 from vla_driving.simulation.metadrive import DECISION_STEPS, PHYSICS_STEP_S
 from vla_driving.simulation.teacher import Decision, expert_driver, idm_driver
 from vla_driving.simulation.world import World
 from vla_driving.vla.manifest import REFERENCE
-
-NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 
 
 class Driver(Protocol):
@@ -53,14 +51,13 @@ class Teacher:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._policy = TeacherPolicy(world.vehicle)
         self._tick = 0
         self._wheel = (0.0, 0.0)
 
     def step(self) -> None:
         """See Driver."""
         if self._tick % DECISION_STEPS == 0:
-            bend, demand = self._policy.act(NO_PICTURE, self._world.truth())
+            bend, demand = followed(self._world.truth(), self._world.vehicle)
             self._wheel = (steering(bend, self._world.vehicle), demand)
         self._tick += 1
         self._world.drive(*self._wheel, PHYSICS_STEP_S)
