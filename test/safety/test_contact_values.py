@@ -188,6 +188,13 @@ def test_places_along_a_bend() -> None:
     assert place(chords, *far)[:2] == pytest.approx((64.0 + 30.0, 0.0), abs=0.05)
 
 
+def test_outside_of_a_corner_the_chord_before_it_counts() -> None:
+    """A left turn at the origin: the place is as near to what leads there as to what leads on."""
+    chords = np.array([[-60.0, 0.0, 1.0, 0.0, 60.0, -60.0], [0.0, 0.0, 0.0, 1.0, 200.0, 0.0]])
+    assert place(chords, 1.0, -1.0) == (1.0, -1.0, 1.0, 0.0)
+    assert place(chords, 1.0, 0.5) == (0.5, -1.0, 0.0, 1.0)
+
+
 def test_a_car_that_stands_has_a_path_ahead() -> None:
     chords = Paths(batch(START, (constant(0.0),))).chords[0]
     assert place(chords, 9.0, 1.0) == pytest.approx((9.0, 1.0, 1.0, 0.0))
