@@ -23,6 +23,8 @@ PATIENT = (
     "safety_monitor.inputs.driver_state_max_age=5.0",
     "safety_monitor.inputs.heartbeat_max_age=2.0", "safety_monitor.inputs.min_rate_share=0.1",
     f"safety_monitor.inputs.max_clock_step={CLOCK_STEP_S}",
+    "safety_monitor.following.max_speed_excess=5.0",
+    "safety_monitor.following.max_path_deviation=3.0", "safety_monitor.following.confirm=1.0",
     "safety_monitor.reaction.fallback_validity=2.0",
     "controller_bridge.supervision.vehicle_state_timeout=1.0",
     "controller_bridge.supervision.approved_plan_timeout=2.0",

@@ -227,11 +227,12 @@ class Rig:
         self.wait("standstill", lambda: self.speed < 0.05)
 
     def causes(self) -> list[Any]:
-        """Events since the car was engaged that may be why it was stopped."""
-        return [
+        """Events since the car was engaged that may be why it was stopped, oldest first."""
+        found = [
             event for event in self.seen("vla/event")
             if stamp_of(event.header.stamp) >= self._engaged_ns and is_cause(event)
         ]
+        return sorted(found, key=lambda event: stamp_of(event.header.stamp))
 
     def story(self) -> str:
         """What is known of the car, for whoever reads of a failure."""
@@ -274,14 +275,17 @@ class Rig:
         return self.drives
 
     def _excuse(self) -> None:
-        """Fail unless all that may have stopped the car since it was engaged is lateness."""
+        """Fail unless what first may have stopped the car since it was engaged is lateness.
+
+        Whatever is wrong later on may be for want of what did not come.
+        """
         self.wait(
             "the cause of a stop",
             lambda: self.causes() or self.engagement in (Engagement.DISABLED, Engagement.ENABLED),
             _TOLD_S,
         )
-        wrong = [event.text for event in self.causes() if not is_lateness(event)]
-        assert not wrong, f"the car was stopped: {wrong}; {self.story()}"
+        for first in self.causes()[:1]:
+            assert is_lateness(first), f"the car was stopped: {first.text}; {self.story()}"
 
     def close(self) -> None:
         """Leave the domain."""
@@ -362,7 +366,7 @@ class Stack:
 
     def is_up(self) -> bool:
         """Whether every node is active; fails where it has ended instead."""
-        assert self.process.is_running(), self.said()
+        assert self.process.poll() is None, self.said()
         return "up and active" in self.said()
 
     def node(self, name: str) -> psutil.Process:
