@@ -550,6 +550,21 @@ def test_a_row_that_passed_is_made_again_only_when_what_it_reads_changes() -> No
     assert made == [0, 1, 2, 2, 0]
 
 
+@pytest.mark.parametrize("part", ["rate", "malformed", "order", "sequence"])
+@pytest.mark.parametrize(
+    "topic", ["vehicle_state", "plan", "objects", "route", "driver_state", "frames"]
+)
+def test_what_is_counted_of_a_topic_is_counted_anew_when_something_comes(
+    topic: str, part: str
+) -> None:
+    reads, at = ROWS[f"{topic}_{part}"].reads, situation()
+    assert reads is not None
+    before = reads(at)
+    assert reads(replace(at, now_ns=START + PERIOD, speed_limit=9.0)) == before
+    getattr(at.intake, topic).refuse("junk")
+    assert reads(at) != before
+
+
 def test_a_row_whose_reading_breaks_is_made() -> None:
     def breaks(situation: Situation) -> object:
         raise RuntimeError("no")
