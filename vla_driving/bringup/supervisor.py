@@ -38,7 +38,7 @@ from vla_driving.contract.topics import BY_NAME
 from vla_driving.nodes.qos import profile
 
 NAME = "supervisor"
-_LAST_WORDS_S = 2.0
+_LAST_WORDS_S = 10.0
 _POLL_S = 0.1
 # Fast DDS repeats itself every 3 s; the names of idle nodes were seen after up to 3.3 s.
 _DISCOVERY_S = 3.5
