@@ -198,8 +198,7 @@ def test_contacts_of_the_monitors_own_stop(
 
 
 def test_a_stop_that_leaves_the_lane_is_held_against_who_drives_straight_on() -> None:
-    """One that comes towards us beside the lane: along the bend it passes, straight on it does not.
-    """
+    """One comes towards us beside the lane: along the bend it passes, straight on it does not."""
     bend = constant(8.0, 0.0, 0.02)
     made = approval()
     seen(made, car(26.3, 11.6, 8.0, 0.6 + math.pi))

@@ -358,6 +358,7 @@ def test_signs_of_life(node: str) -> None:
     silent = outcome(f"{node}_alive")
     assert (silent.value, silent.verdict) == (0.0, PASS)
     assert silent.says == f"{node} gives no sign of life"
+    assert type(silent.value) is float
     for age, verdict in ((0.1, PASS), (0.101, STALE)):
         intake = Intake(INPUTS, RATES, True)
         intake.heartbeats.take([Heartbeat(START - nanoseconds(age), node)], START)
