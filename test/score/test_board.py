@@ -158,7 +158,7 @@ def test_drives_with_instructions_are_no_routes(
 def test_what_is_not_followed_is_driven_again_for_its_film(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filmed = []
+    filmed: list[Task] = []
 
     def nothing_heeded(tasks: list[Task], *_: object) -> dict[str, Any]:
         filmed.extend(t for t in tasks if t.case.endswith("_filmed"))
