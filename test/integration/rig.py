@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from patience import PATIENCE, is_cause, is_lateness
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from vla_driving_msgs import msg as msgs
@@ -39,8 +40,6 @@ from vla_driving.contract.topics import BY_NAME
 from vla_driving.contract.vehicle import ControlCommand, load_vehicle
 from vla_driving.nodes.qos import profile
 from vla_driving.simulation.bench_vehicle import BenchVehicle, BenchVehicleSettings
-
-from .patience import PATIENCE, is_cause, is_lateness
 
 HERE = Path(__file__).parent
 OUTPUTS = {

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import CLOCK_STEP_S
 
 from vla_driving.contract.supervision import Engagement
 from vla_driving.contract.vehicle import CommandSource
 
-from .patience import CLOCK_STEP_S
 from .rig import COMMAND, SAFETY, one_line, running
 
 STOPPING = (Engagement.MINIMAL_RISK, Engagement.STOPPED)

@@ -10,11 +10,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from patience import PATIENCE
 from rosbags.highlevel import AnyReader
 
 from vla_driving import paths
 
-from .patience import PATIENCE
 from .rig import COMMAND, SAFETY, Rig, Stack, road_picture
 
 KEYS = {

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from .patience import LATE, PATIENCE
+from patience import LATE, PATIENCE
 
 FAULTS = ("camera_to_plan is killed", "plan not a number", "event_recorder is killed")
 FAULTS_IN_TABLE_ORDER = (FAULTS[0], FAULTS[2], FAULTS[1])
