@@ -6,8 +6,11 @@ import dataclasses
 import itertools
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from score_scenes import TRUTH, thing, vehicle
 
 from vla_driving.simulation.metadrive import installed
 
@@ -16,7 +19,8 @@ if not installed():
 
 from vla_driving import paths
 from vla_driving.contract.plan import PlanSource
-from vla_driving.score.drive import LOST, OVER, Drive, Task, drive, fitting
+from vla_driving.score.blame import Contact
+from vla_driving.score.drive import LOST, OVER, Drive, Task, _Run, drive, fitting
 from vla_driving.score.drivers import Models
 from vla_driving.score.film import LAST_S, Film
 from vla_driving.score.loop import LATENCY_S, Loop
@@ -99,6 +103,23 @@ def test_a_plan_arrives_the_stated_time_after_its_picture() -> None:
         # The first plan came before the car was engaged, and was approved then.
         assert list(arrived.values())[1:] == pytest.approx([LATENCY_S] * (len(arrived) - 1))
         assert len(arrived) == 10
+
+
+def test_who_ran_into_the_standing_car_and_pushes_it_on_is_counted_once() -> None:
+    """Seen: hit while it stood, pushed back at 0.4 m/s and touched again: not its own fault."""
+    hitter = thing(vehicle().wheelbase + vehicle().front_overhang + 2.0, 0.0, 5.0)
+    body = SimpleNamespace(key="a", seen_from=lambda motion: hitter)
+    world: Any = SimpleNamespace(
+        progress=SimpleNamespace(to_goal=100.0), touching=frozenset("a"), vehicle=vehicle(),
+        ego=SimpleNamespace(motion=None), truth=lambda: TRUTH, bodies=lambda: [body],
+    )
+    run = _Run(Task("stack", "curve", BEND), world, world, None)
+    for touching, speed in (("a", 0.0), ("a", -0.2), ("", -0.4), ("a", -0.4)):
+        world.touching = frozenset(touching)
+        run._see_contacts(speed)
+    assert [(c.contact, c.at_fault) for c in run.result.collisions] == [
+        (Contact.STANDING_CAR, False)
+    ]
 
 
 def test_what_is_unsafe_is_refused_and_nothing_changes() -> None:

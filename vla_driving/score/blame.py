@@ -35,7 +35,7 @@ class Contact(StrEnum):
 
 @dataclass(frozen=True)
 class Collision:
-    """One contact that began."""
+    """The first contact with a road user."""
 
     time_s: float
     with_what: str

@@ -22,9 +22,10 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("route completion", "mean share of the route driven"),
     (
         "collisions, at fault",
-        "by NAVSIM's rule. At fault: ran into something that stands, the own front bumper met a "
-        "road user, or a side did while the car was not within one lane. Not at fault: hit while "
-        f"standing (below {blame.STANDING:g} m/s), or from behind",
+        "by NAVSIM's rule, with each road user once a drive. At fault: ran into something that "
+        "stands, the own front bumper met a road user, or a side did while the car was not within "
+        f"one lane. Not at fault: hit while standing (below {blame.STANDING:g} m/s) or "
+        "from behind",
     ),
     ("off road", "times that a side of the car comes beyond the carriageway by 0.1 m"),
     (

@@ -153,7 +153,7 @@ class _Run:
         self._longest_s = task.for_s or ALLOWED_S + world.progress.to_goal / (
             ALLOWED_SHARE * scenario.speed_limit
         )
-        self._touched: frozenset[str] = frozenset()
+        self._touched: set[str] = set()
         self._off = False
         self._moved_s = 0.0
         self._failed_s = math.inf
@@ -189,10 +189,10 @@ class _Run:
                 self._driver.say(text)
 
     def _see_contacts(self, speed: float) -> None:
+        """With each road user once a drive, as nuPlan counts: what follows was not begun anew."""
         world = self._world
-        touching = world.touching
-        new = touching - self._touched
-        self._touched = touching
+        new = world.touching - self._touched
+        self._touched |= new
         if not new:
             return
         truth = world.truth()
