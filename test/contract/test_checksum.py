@@ -21,7 +21,7 @@ from vla_driving.contract.messages import from_message, to_message
 from vla_driving.contract.navigation import EngagementRequest, Route
 from vla_driving.contract.plan import ApprovedPlan, Plan
 from vla_driving.contract.scene import ObjectList
-from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
+from vla_driving.contract.vehicle import ControlCommand, DriverState, Gear, VehicleState
 
 from .strategies import objects
 
@@ -56,6 +56,13 @@ def test_notices_any_changed_field(cls, checksum, data: st.DataObject) -> None:
     assume(not same(getattr(value, name), getattr(other, name)))
     changed = dataclasses.replace(value, **{name: getattr(other, name)})
     assert checksum(changed) != checksum(value)
+
+
+def test_a_fault_without_a_name_is_not_no_fault() -> None:
+    state = VehicleState(0, 1, *7 * (0.0,), Gear.DRIVE, standstill=True)
+    told = [(), ("",), ("", ""), ("a",), ("a", ""), ("", "a")]
+    sums = [vehicle_state_checksum(dataclasses.replace(state, faults=f)) for f in told]
+    assert len(set(sums)) == len(told)
 
 
 def same(one: object, other: object) -> bool:

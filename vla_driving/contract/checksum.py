@@ -135,7 +135,7 @@ def vehicle_state_checksum(state: VehicleState) -> int:
         state.accelerator_override, state.engage_button, state.cancel_button,
         state.hazard_lights,
     )
-    return _crc(head, "\0".join(state.faults).encode())
+    return _crc(head, "".join(f"{name}\0" for name in state.faults).encode())
 
 
 _CHECKSUMS: dict[type, Callable[[Any], int]] = {
