@@ -192,6 +192,11 @@ def test_a_process_that_fails_is_told_of(tmp_path):
         collect_in_processes(tmp_path, range(10_000, 10_002), 2)
 
 
+def test_no_seeds_are_no_work(tmp_path):
+    collect_in_processes(tmp_path, [], 2, frames=100)
+    assert not list(tmp_path.iterdir())
+
+
 def test_lessons_that_a_pilot_failed_are_known(tmp_path):
     ends = {1: "lost", 2: "arrived", 3: "collision"}
     for seed, ended in ends.items():

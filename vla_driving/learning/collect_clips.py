@@ -145,6 +145,8 @@ def collect_in_processes(
     the arguments, not from who is faster. Raises SimulatorError, SettingsError, DatasetError.
     """
     parts = [part for part in shares(seeds, workers) if part]
+    if not parts:
+        return
     each = None if frames is None else math.ceil(frames / len(parts))
     with ProcessPoolExecutor(len(parts), get_context("spawn")) as pool:
         running = [pool.submit(_share, folder, part, driver, each) for part in parts]
