@@ -129,12 +129,12 @@ class SafetyMonitor:
         driver = self._take(inputs, now_ns)
         state = self._intake.vehicle_state.newest
         follow = self._approval.follow(self._speed(now_ns), now_ns)
-        outcomes = self._judge.outcomes(self._situation(state, now_ns))
-        waits = self._waits(follow, outcomes, now_ns)
-        counting = [o for o in outcomes if o.counts]
+        noticed = self._judge.look(self._situation(state, now_ns))
+        counting = [o for o in noticed if o.counts]
+        waits = self._waits(follow, counting, now_ns)
         if waits:
-            follow, outcomes = Level.DEGRADED, tuple(map(_bridged, outcomes))
-        level = max([follow, *(o.check.reaction for o in outcomes if o.counts)])
+            follow, noticed = Level.DEGRADED, list(map(_bridged, noticed))
+        level = max([follow, *(o.check.reaction for o in noticed if o.counts)])
         wishes = self._wishes(level, counting, state, now_ns)
         events = self._refusals(now_ns)
         events += self._decide(driver, wishes, level, counting, state, now_ns)
@@ -145,9 +145,10 @@ class SafetyMonitor:
             age_s(self._last_ns, now_ns) if self._last_ns is not None else 0.0,
         )
         approved = self._output(driver, follow, waits, state, now_ns)
-        shown = (*outcomes, *self._approval.shown())
-        safety_state = self._report(shown, wishes, waits, now_ns)
-        events += self._events.of_checks(shown, self._engagement.engagement in _IDLE, now_ns)
+        safety_state = self._report(noticed, wishes, waits, now_ns)
+        if self._events.has_news([*noticed, *self._approval.failures()]):
+            idle = self._engagement.engagement in _IDLE
+            events += self._events.of_checks(self._shown(waits), idle, now_ns)
         self._last_ns = now_ns
         return MonitorOutputs(approved, safety_state, tuple(events[: report.MAX_EVENTS]))
 
@@ -273,9 +274,7 @@ class SafetyMonitor:
             plan.speed_cap if plan is not None else 0.0,
         )
 
-    def _waits(
-        self, follow: Level, outcomes: tuple[Outcome, ...], now_ns: Nanoseconds
-    ) -> bool:
+    def _waits(self, follow: Level, counting: list[Outcome], now_ns: Nanoseconds) -> bool:
         """Whether the car stands and must go on standing, for what is in the way alone.
 
         That is no stop of the monitor's: it drives on with the next plan that it approves.
@@ -285,9 +284,9 @@ class SafetyMonitor:
             return False
         if self._engagement.engagement not in _FOLLOWING or not self._approval.way_is_blocked():
             return False
-        others = (o.reaction for o in outcomes if o.check.name != _RUNS_OUT)
+        others = (o.reaction for o in counting if o.check.name != _RUNS_OUT)
         stands = abs(state.speed) < self._settings.reaction.standstill_speed
-        return stands and max(others) <= Level.DEGRADED
+        return stands and max(others, default=Level.NOMINAL) <= Level.DEGRADED
 
     def _wishes(
         self,
@@ -505,15 +504,22 @@ class SafetyMonitor:
                 )
         return events
 
+    def _shown(self, waits: bool) -> tuple[Outcome, ...]:
+        """The outcomes of all checks as they are told."""
+        outcomes = self._judge.all()
+        if waits:
+            outcomes = tuple(map(_bridged, outcomes))
+        return (*outcomes, *self._approval.shown())
+
     def _report(
-        self, shown: tuple[Outcome, ...], wishes: Wishes, waits: bool, now_ns: Nanoseconds
+        self, noticed: list[Outcome], wishes: Wishes, waits: bool, now_ns: Nanoseconds
     ) -> SafetyState | None:
         now, level = self._engagement.engagement, self._arbiter.level
         ready = wishes.ready and (
             now in _IDLE or (now == Engagement.STOPPED and wishes.standstill)
         )
         told = report.notice(
-            now, level, self._cause.text, ready, self._attention(shown), waits
+            now, level, self._cause.text, ready, self._attention(noticed), waits
         )
         key = (now, level, self._arbiter.manoeuvre, ready, told.alert)
         if self._reported is not None:
@@ -524,10 +530,10 @@ class SafetyMonitor:
         self._state_sequence += 1
         return SafetyState(
             now_ns, self._state_sequence, level, now, self._arbiter.manoeuvre, ready, told.alert,
-            told.text, self._results.of(shown),
+            told.text, self._results.of(self._shown(waits)),
         )
 
-    def _attention(self, shown: tuple[Outcome, ...]) -> report.Notice | None:
+    def _attention(self, noticed: list[Outcome]) -> report.Notice | None:
         """The first or second alert to a driver who looks away or lets go of the wheel."""
         driver = self._settings.driver
         second = {
@@ -537,7 +543,7 @@ class SafetyMonitor:
             report.Notice(
                 Alert.WARNING if o.value > second[o.check.name] else Alert.INFO, o.text()
             )
-            for o in shown if o.check.name in second and o.verdict == Verdict.WARN
+            for o in noticed if o.check.name in second and o.verdict == Verdict.WARN
         ]
         return max(alerts, key=lambda notice: notice.alert, default=None)
 
