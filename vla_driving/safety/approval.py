@@ -16,7 +16,7 @@ from vla_driving.contract.plan import LateralAction, Plan
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.supervision import Level
 from vla_driving.contract.trajectory import HORIZON_S, PERIOD_S, POINTS, Trajectory
-from vla_driving.safety.candidates import Batch, batch, of_values
+from vla_driving.safety.candidates import Batch, batch
 from vla_driving.safety.checks import CANDIDATE_CHECKS
 from vla_driving.safety.checks.table import CandidateCheck, Candidates, Group, Limits
 from vla_driving.safety.judge import CandidateJudge, Judgement, Outcome
@@ -24,7 +24,7 @@ from vla_driving.safety.lanes import departures
 from vla_driving.safety.obstacles import (
     Approach,
     Objects,
-    approach,
+    Surroundings,
     missing,
     moved,
     no_objects,
@@ -33,8 +33,7 @@ from vla_driving.safety.obstacles import (
 )
 from vla_driving.safety.paths import Paths
 from vla_driving.safety.report import worst
-from vla_driving.safety.settings import WorldSettings
-from vla_driving.safety.shift import sideways
+from vla_driving.safety.shift import jump
 
 _ALWAYS = tuple(check for check in CANDIDATE_CHECKS if check.always)
 _ON_THE_LINE = 0.1
@@ -93,6 +92,11 @@ class World:
     def __init__(self, limits: Limits, motion: EgoMotion) -> None:
         self._limits = limits
         self._motion = motion
+        world = limits.settings.world
+        self._to_the_horizon = Surroundings(limits.vehicle, world)
+        self._to_the_end = Surroundings(
+            limits.vehicle, replace(world, collision_horizon=HORIZON_S)
+        )
         self.scene = no_objects(0)
         self.sensor = no_objects(0)
         self._measured: Objects | None = None
@@ -119,12 +123,15 @@ class World:
         now_ns: Nanoseconds,
         speed: float,
         sideways: npt.NDArray[np.bool_],
-        settings: WorldSettings | None = None,
+        whole: bool = False,
     ) -> Approach:
-        """Scene's and sensor's objects against paths in base_link at `stamp_ns`."""
-        return approach(
-            paths, *self._both(stamp_ns), stamp_ns, now_ns, speed, sideways,
-            self._limits.vehicle, settings or self._limits.settings.world,
+        """Scene's and sensor's objects against paths in base_link at `stamp_ns`.
+
+        `whole` looks to the end of the paths instead of to the horizon.
+        """
+        surroundings = self._to_the_end if whole else self._to_the_horizon
+        return surroundings.approach(
+            paths, *self._both(stamp_ns), stamp_ns, now_ns, speed, sideways
         )
 
     def disagreement(
@@ -170,7 +177,6 @@ class Approval:
         self._motion = motion
         self._judge = CandidateJudge(CANDIDATE_CHECKS, limits)
         self._recheck = CandidateJudge(_ALWAYS, limits)
-        self._to_the_end = replace(limits.settings.world, collision_horizon=HORIZON_S)
         self._before: Batch | None = None
         self._unsafe_ns: Nanoseconds | None = None
         self.world = World(limits, motion)
@@ -217,7 +223,7 @@ class Approval:
             self._approve(plan, proposed, chosen, failures, now_ns)
 
     def _best(self, plan: Plan, proposed: Batch, speed: float, now_ns: Nanoseconds) -> _Option:
-        paths = Paths(_numbers(proposed))
+        paths = Paths(proposed)
         candidates = self._candidates(plan, proposed, paths, speed, now_ns)
         judgement = self._judge.judge(candidates)
         index = judgement.best()
@@ -349,7 +355,7 @@ class Approval:
         own = batch(stamp_ns, (trajectory,))
         near = self.world.approach(
             Paths(own), stamp_ns, now_ns, float(trajectory.speed[0]), np.array([whole]),
-            self._to_the_end if whole else None,
+            whole,
         )
         return min(float(near.scene_s[0]), float(near.sensor_s[0]))
 
@@ -394,13 +400,13 @@ class Approval:
         change = self._motion.change(reference.stamp_ns, proposed.stamp_ns)
         if change is None:
             return None
-        x, y = change.to_second(reference.x[0], reference.y[0])
-        if not (x[1:] >= x[:-1]).all():
-            # It turns by more than a right angle, or is not finite: sideways means nothing.
-            return None
-        first = min(max(round(now_s / PERIOD_S), 0), len(x) - 1)
+        first = min(max(round(now_s / PERIOD_S), 0), POINTS - 1)
         horizon = max(round(self._limits.settings.plan.shift_horizon / PERIOD_S), 1)
-        return sideways(proposed.values, x, y, first, min(first + horizon, POINTS))
+        known, shift = jump(
+            proposed.values, reference.values, change.dx, change.dy, change.dyaw, first,
+            min(first + horizon, POINTS),
+        )
+        return shift if known else None
 
 
 def _is_blocked(outcomes: Iterable[Outcome]) -> bool:
@@ -419,12 +425,3 @@ def _safe_speed(near: Approach, failures: Iterable[Outcome]) -> float:
     speed = float(near.safe_speed[0])
     close = any(o.check.name == "headway" for o in failures)
     return min(speed, float(near.lead_speed[0])) if close else speed
-
-
-def _numbers(proposed: Batch) -> Batch:
-    """The same with 0 for what is not finite, so that its objects can be worked out at all."""
-    if np.isfinite(proposed.values[1:3]).all():
-        return proposed
-    values = proposed.values.copy()
-    values[1:4] = np.nan_to_num(values[1:4], posinf=0.0, neginf=0.0)
-    return of_values(proposed.stamp_ns, values)

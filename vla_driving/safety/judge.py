@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -102,8 +102,12 @@ class StateJudge:
         return self.all()
 
     def all(self) -> tuple[Outcome, ...]:
-        """The outcomes of the last look in the order of the table."""
-        return tuple(map(Outcome._make, self._found))
+        """The outcomes of the last look in the order of the table; one that stays is the same."""
+        found = self._found
+        for k, fields in enumerate(found):
+            if not isinstance(fields, Outcome):
+                found[k] = Outcome._make(fields)
+        return tuple(cast("list[Outcome]", found))
 
     def look(self, situation: Situation) -> list[Outcome]:
         """Make the checks; outcomes other than PASS in the order of the table."""

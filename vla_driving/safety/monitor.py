@@ -92,6 +92,7 @@ class SafetyMonitor:
         self._jumped: tuple[Nanoseconds, float] | None = None
         self._cameras = cameras
         self._publishers: dict[str, int] = {}
+        self._most_publishers = ("", 1)
         self._off_route = 0.0
         self._heals = False
         self._contact_s = 0.0
@@ -197,7 +198,9 @@ class SafetyMonitor:
             approval.world.see_objects(listed)
         for route in intake.route.take(inputs.routes, now_ns)[-1:]:
             self._off_route = off_route(route.x, route.y)
-        self._publishers.update(inputs.publishers)
+        if inputs.publishers:
+            self._publishers.update(inputs.publishers)
+            self._most_publishers = max(self._publishers.items(), key=lambda item: item[1])
         intake.driver_state.take(inputs.driver_states, now_ns)
         for health in intake.frames.take(inputs.frames, now_ns):
             self._lateness.take(health)
@@ -243,9 +246,7 @@ class SafetyMonitor:
             cameras=self._cameras,
             lost=self._lateness.lost(),
             speed_jump=self._recent(self._jumped, now_ns) or 0.0,
-            publishers=max(
-                self._publishers.items(), key=lambda item: item[1], default=("", 1)
-            ),
+            publishers=self._most_publishers,
         )
 
     def _recent(self, noted: tuple[Nanoseconds, T] | None, now_ns: Nanoseconds) -> T | None:
