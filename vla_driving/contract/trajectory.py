@@ -48,8 +48,12 @@ class Trajectory:
     def as_travelled(self) -> bytes:
         """Probability and arrays in single precision, little-endian; worked out once."""
         with np.errstate(over="ignore"):
-            parts = (np.asarray(part, _SINGLE).tobytes() for part in self.arrays())
-            return np.array(self.probability, _SINGLE).tobytes() + b"".join(parts)
+            head = np.array(self.probability, _SINGLE).tobytes()
+            try:
+                return head + np.concatenate(self.arrays(), dtype=_SINGLE).tobytes()
+            except ValueError:  # they are not all of one dimension
+                parts = (np.asarray(part, _SINGLE).tobytes() for part in self.arrays())
+                return head + b"".join(parts)
 
 
 class Trajectories(Sequence[Trajectory]):

@@ -218,7 +218,7 @@ class Approval:
         if self.refused and chosen.index:
             # Of candidates that all fail, the first is what the model wanted.
             self._newest = _Told(chosen.judgement, 0, chosen.judgement.failures(0))
-        self._before = proposed.part(0, 1)
+        self._before = proposed
         if not self.refused:
             self._approve(plan, proposed, chosen, failures, now_ns)
 

@@ -27,7 +27,7 @@ from vla_driving.safety.compiled import compiled
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-_Indices: TypeAlias = npt.NDArray[np.intp]
+_Indices: TypeAlias = slice | npt.NDArray[np.intp]
 
 _PASSING = (Verdict.PASS, Verdict.WARN)
 _NOTHING = object()
@@ -246,7 +246,17 @@ def _by_block(
             of_block.setdefault(check.measure.block, []).append((k, check.measure.row))
         else:
             single.append((k, check.measure))
-    return [(block, *np.array(rows).T) for block, rows in of_block.items()], single
+    return [
+        (block, *(_run(indices) for indices in np.array(rows).T.tolist()))
+        for block, rows in of_block.items()
+    ], single
+
+
+def _run(indices: list[int]) -> _Indices:
+    """A slice where the indices follow on, which is several times as fast."""
+    if indices == list(range(indices[0], indices[-1] + 1)):
+        return slice(indices[0], indices[-1] + 1)
+    return np.array(indices)
 
 
 class CandidateJudge:
@@ -271,7 +281,7 @@ class CandidateJudge:
             try:
                 values[rows] = measure(candidates)[rows_of_block]
             except Exception as error:  # see StateJudge
-                names = [self._checks[k].name for k in rows]
+                names = [self._checks[k].name for k in np.arange(len(values))[rows]]
                 broken.update({name: _broken(name, error) for name in names})
         for k, measure in self._single:
             try:

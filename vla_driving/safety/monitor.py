@@ -54,7 +54,8 @@ class MonitorOutputs:
     """What leaves a step. `approved` is None until the first vehicle state, and if the step failed.
 
     `safety_state` is None in steps between two reports (rates.safety_state), unless level,
-    engagement, manoeuvre, readiness or alert changed.
+    engagement, manoeuvre, readiness or alert changed. A report that falls due in a step with a plan
+    comes one step later.
     """
 
     approved: ApprovedPlan | None
@@ -111,6 +112,7 @@ class SafetyMonitor:
         self._sequence = 0
         self._state_sequence = 0
         self._reported: tuple[Nanoseconds, object] | None = None
+        self._put_off = False
 
     def step(self, inputs: MonitorInputs, now_ns: Nanoseconds) -> MonitorOutputs:
         """One step; never raises.
@@ -146,7 +148,7 @@ class SafetyMonitor:
             age_s(self._last_ns, now_ns) if self._last_ns is not None else 0.0,
         )
         approved = self._output(driver, follow, waits, state, now_ns)
-        safety_state = self._report(noticed, wishes, waits, now_ns)
+        safety_state = self._report(noticed, wishes, waits, bool(inputs.plans), now_ns)
         if self._events.has_news([*noticed, *self._approval.failures()]):
             idle = self._engagement.engagement in _IDLE
             events += self._events.of_checks(self._shown(waits), idle, now_ns)
@@ -513,8 +515,9 @@ class SafetyMonitor:
         return (*outcomes, *self._approval.shown())
 
     def _report(
-        self, noticed: list[Outcome], wishes: Wishes, waits: bool, now_ns: Nanoseconds
+        self, noticed: list[Outcome], wishes: Wishes, waits: bool, busy: bool, now_ns: Nanoseconds
     ) -> SafetyState | None:
+        """What has news or is due; the latter waits where this step was `busy` with a plan."""
         now, level = self._engagement.engagement, self._arbiter.level
         ready = wishes.ready and (
             now in _IDLE or (now == Engagement.STOPPED and wishes.standstill)
@@ -525,9 +528,13 @@ class SafetyMonitor:
         key = (now, level, self._arbiter.manoeuvre, ready, told.alert)
         if self._reported is not None:
             last_ns, last_key = self._reported
-            if last_key == key and now_ns - last_ns < self._report_period_ns:
-                return None
-        self._reported = (now_ns, key)
+            if last_key == key:
+                if now_ns - last_ns < self._report_period_ns:
+                    return None
+                if busy and not self._put_off:
+                    self._put_off = True
+                    return None
+        self._reported, self._put_off = (now_ns, key), False
         self._state_sequence += 1
         return SafetyState(
             now_ns, self._state_sequence, level, now, self._arbiter.manoeuvre, ready, told.alert,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import NamedTuple
 
@@ -41,7 +40,8 @@ class Paths:
 
     def only(self, index: int) -> Paths:
         """The path at `index` alone."""
-        one = copy.copy(self)
+        one = Paths.__new__(Paths)
+        one.forward = self.forward
         one.ways, one.chords = self.ways[index : index + 1], self.chords[index : index + 1]
         return one
 
