@@ -61,9 +61,7 @@ class Approved:
 
 @dataclass(frozen=True, eq=False)
 class _Option:
-    """The best candidate and what its checks ask for: all of them, and those made only at approval.
-
-    """
+    """The best candidate; what its checks ask for, all of them and those made at approval alone."""
 
     level: Level
     level_at_approval: Level
