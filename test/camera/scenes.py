@@ -26,8 +26,8 @@ HEALTH = HealthSettings(
     covered_contrast=8.0, blurred_sharpness=0.22, confirm=2, rate_tolerance=0.2,
 )
 LIVE = LiveSettings(
-    pixel_format="mjpeg", open_timeout=5.0, read_timeout=1.0, first_retry=0.01, longest_retry=0.04,
-    latency=0.0,
+    pixel_format="mjpeg", open_timeout=30.0, read_timeout=10.0, first_retry=0.01,
+    longest_retry=0.04, latency=0.0,
 )
 SETTINGS = CameraIngestSettings(
     sources=("topic",), intrinsics="camera_file", reference="front", loop=False,

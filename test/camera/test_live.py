@@ -15,7 +15,7 @@ from vla_driving.camera.sources import SourceError
 
 from .scenes import LIVE, picture
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Device:

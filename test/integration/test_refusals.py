@@ -16,7 +16,7 @@ def refused(tmp_path: Path, *options: str) -> str:
     """What `vla-driving up` prints when it refuses; fails where it does not."""
     command = [sys.executable, "-m", "vla_driving.cli", "up", "--no-record",
                "--out", str(tmp_path / "out"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 2, done.stdout + done.stderr
     return done.stderr
 

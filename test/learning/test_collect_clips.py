@@ -188,7 +188,7 @@ def test_processes_share_the_seeds(count, workers):
 
 
 def test_a_process_that_fails_is_told_of(tmp_path):
-    with pytest.raises(SimulatorError, match="2 of 2 collecting processes failed"):
+    with pytest.raises(SettingsError, match="seed 10000: only 0 to 9999 may teach"):
         collect_in_processes(tmp_path, range(10_000, 10_002), 2)
 
 

@@ -72,7 +72,7 @@ def test_threads_never_lose_the_last_object() -> None:
     def work() -> None:
         while not read or read[-1] != 2000:
             with turn:
-                turn.wait_for(lambda: tasks, timeout=10)
+                turn.wait_for(lambda: tasks, timeout=60)
                 task = tasks.pop(0)
             task()
 
@@ -81,5 +81,5 @@ def test_threads_never_lose_the_last_object() -> None:
     thread.start()
     for number in range(2001):
         handover.put(number)
-    thread.join(timeout=20)
+    thread.join(timeout=60)
     assert read[-1] == 2000 and read == sorted(set(read))

@@ -258,3 +258,118 @@ def test_all_objects_at_once_are_as_each_by_itself(seed: int, sideways: bool) ->
                 continue  # of nobody
             got = float(getattr(found, name)[k])
             assert got == pytest.approx(value, rel=1e-3, abs=5e-3), (name, k, path.speed[0])
+
+
+# -- one object, where it matters --------------------------------------------------------------
+
+
+def one(
+    x: float, y: float = 0.0, vx: float = 0.0, vy: float = 0.0, length: float = 4.0,
+    width: float = 2.0, heading: float = 0.0,
+) -> SceneObject:
+    return SceneObject(ObjectClass.CAR, 0.9, x, y, heading, vx, vy, length, width, 1.5)
+
+
+def against(
+    path: Trajectory, *items: SceneObject, age_s: float = 0.0, now_s: float = 0.0,
+    sideways: bool = False,
+) -> Said:
+    """What is said of a scene, which must be what is worked out again here."""
+    speed = float(path.speed[0])
+    found = approach(
+        Paths(batch(START, (path,))), listed(list(items), age_s), listed([], 0.0), START,
+        START + nanoseconds(now_s), speed, np.array([sideways]), CAR, WORLD,
+    )
+    got = Said(*(float(getattr(found, name)[0]) for name in Said._fields))
+    wanted = said(path, list(items), [], age_s, 0.0, now_s, speed, sideways)
+    if wanted.rss_slack == NOWHERE:
+        wanted = wanted._replace(lead_speed=got.lead_speed)  # of nobody
+    assert tuple(got) == pytest.approx(tuple(wanted), rel=1e-3, abs=5e-3)
+    return got
+
+
+# At 9 two chords are equally near to it: either is right.
+@pytest.mark.parametrize("seed", [seed for seed in range(60) if seed != 9])
+@pytest.mark.parametrize("sideways", [False, True])
+def test_what_comes_from_far_is_seen_as_if_it_were_near(seed: int, sideways: bool) -> None:
+    """Fast ones and long ones, each about to be met within the horizon, wherever it is now."""
+    rng = np.random.default_rng((seed, 11))
+    path = PATHS[seed % len(PATHS)]
+    way = Way.of(path)
+    meeting = float(rng.uniform(0.0, 2.7))
+    heading, speed = float(rng.uniform(-3.1, 3.1)), float(rng.choice((0.0, 5.0, 15.0, 30.0)))
+    length = float(rng.choice((0.5, 4.0, 18.0)))
+    vx, vy = speed * math.cos(heading), speed * math.sin(heading)
+    # Its middle, front or tail is there.
+    ahead = meeting * speed + float(rng.choice((-0.45, 0.0, 0.45))) * length
+    x = way.at(way.x, meeting) + CAR.centre_offset - ahead * math.cos(heading)
+    y = way.at(way.y, meeting) - ahead * math.sin(heading)
+    item = one(x, y, vx, vy, length, float(rng.choice((0.5, 2.5))), heading)
+    against(path, item, age_s=float(rng.choice((0.0, 0.2))), sideways=sideways)
+
+
+BRAKES = constant(8.0, -3.2)
+"""Stands after 10 m and 2.5 s."""
+
+
+@pytest.mark.parametrize(
+    ("item", "path", "age_s"),
+    [
+        (one(45.0, 0.0, -17.0), BRAKES, 0.0),
+        (one(12.0, 40.0, 0.0, -22.0, heading=-1.5708), BRAKES, 0.0),
+        (one(12.0, -40.0, 0.0, 22.0, heading=1.5708), BRAKES, 0.0),
+        (one(83.0, 0.0, -20.0), BRAKES, 1.0),
+        (one(68.7, 0.0, -20.0), constant(8.0, -2.9), 0.0),
+        (one(32.0, 0.0, length=40.0), BRAKES, 0.0),
+        (one(10.0, 19.0, length=40.0, heading=1.5708), BRAKES, 0.0),
+        (one(10.0, -19.0, length=40.0, heading=1.5708), BRAKES, 0.0),
+        (one(10.0, 19.0, length=2.0, width=40.0), BRAKES, 0.0),
+        (one(13.5, 0.0, length=0.3, width=0.3), BRAKES, 0.0),
+        (one(6.7, 10.05, length=0.3, width=0.3), constant(8.0, -3.05, 0.15), 0.0),
+        (one(-2.3, 13.3, length=0.3, width=0.3), constant(8.0, 0.0, 0.15), 0.0),
+    ],
+    ids=[
+        "oncoming", "from the left", "from the right", "seen a while ago", "at the horizon",
+        "long", "long, left", "long, right", "wide", "a pole where we stop",
+        "a pole where we stop in a bend", "a pole behind us, where we turn back to",
+    ],
+)
+def test_far_but_in_the_way_in_time(item: SceneObject, path: Trajectory, age_s: float) -> None:
+    assert against(path, item, age_s=age_s).scene_s <= 2.6
+
+
+def test_who_walks_into_the_rear_wheel_of_a_car_that_crawls_is_met() -> None:
+    walks = one(-0.3, 1.7, 0.0, -1.5, 0.3, 0.3)
+    assert against(constant(0.5), walks).scene_s < 0.5
+    stays_behind = one(-3.0, 1.7, 0.0, -1.5, 0.3, 0.3)
+    assert against(constant(0.5), stays_behind).scene_s == NEVER
+
+
+@pytest.mark.parametrize(
+    ("across", "towards"), [(2.9, -3.0), (3.0, -3.0), (3.1, 0.0), (-3.0, -3.0), (-3.1, 0.0)]
+)
+def test_who_comes_more_towards_us_than_across_comes_towards_us(
+    across: float, towards: float
+) -> None:
+    path = constant(10.0)
+    found = against(path, one(18.0, -0.6 * across, -3.0, across))
+    gap = 18.0 - CAR.centre_offset - 0.5 * (4.0 + CAR.length)
+    assert found.rss_slack == pytest.approx(gap - _rss(10.0, towards), abs=1e-3)
+
+
+@pytest.mark.parametrize(("age_s", "leaves"), [(0.0, False), (0.5, True)])
+def test_who_leaves_the_path_has_been_doing_so_since_it_was_measured(
+    age_s: float, leaves: bool
+) -> None:
+    x = 26.0 + 3.0 * age_s
+    found = against(constant(10.0), one(x, -0.5, -3.0, 1.5), age_s=age_s)
+    gap = 26.0 - CAR.centre_offset - 0.5 * (4.0 + CAR.length)
+    wanted = gap - _rss(10.0, 0.0 if leaves else -3.0)
+    assert found.rss_slack == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize(("first", "second"), [(14.0, 16.0), (16.0, 14.0)])
+def test_of_two_that_limit_us_alike_the_first_is_named(first: float, second: float) -> None:
+    """Both are so fast that only the margin counts."""
+    found = against(constant(5.0), one(9.0, 0.0, first), one(9.0, 0.0, second))
+    assert found.lead_speed == pytest.approx(first)

@@ -18,6 +18,7 @@ from vla_driving.contract.supervision import Level
 from vla_driving.contract.trajectory import Trajectory
 from vla_driving.safety.approval import Approval
 from vla_driving.safety.checks.table import Limits
+from vla_driving.safety.contacts import NEVER_S
 from vla_driving.safety.paths import Paths
 
 pytestmark = pytest.mark.requirement("SR-02", "SR-03")
@@ -156,6 +157,55 @@ def test_a_collision_counts_once_it_has_lasted() -> None:
     assert made.follow(8.0, first + confirm + 2 * STEP) == Level.NOMINAL
 
 
+def test_of_refused_candidates_the_first_is_told_even_where_another_is_less_bad() -> None:
+    made = approval()
+    seen(made, car(12.0))
+    made.consider(plan_of((GOOD, beside(GOOD, 3.0), TIGHT)), 8.0, 25.0, START)
+    assert made.refused
+    told = {o.check.name: o for o in made.shown()}
+    assert told["time_to_collision"].reaction == Level.EMERGENCY
+    assert told["plan_start"].value < 0.1
+    assert made.way_is_blocked() is False
+
+
+def test_a_plan_with_nothing_wrong_but_what_is_in_its_way_is_blocked() -> None:
+    made = approval()
+    seen(made, car(14.0))
+    made.consider(plan_of((GOOD,)), 8.0, 25.0, START)
+    assert made.refused
+    assert made.way_is_blocked()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "whole", "contact"),
+    [
+        (20.0, 0.0, False, 1.8), (20.0, 0.0, True, 1.8), (30.0, 0.0, False, NEVER_S),
+        (30.0, 0.0, True, 3.0), (20.0, 2.5, False, NEVER_S),
+    ],
+)
+@pytest.mark.parametrize("source", ["scene", "sensor"])
+def test_contacts_of_the_monitors_own_stop(
+    x: float, y: float, whole: bool, contact: float, source: str
+) -> None:
+    made = approval()
+    if source == "sensor":
+        seen(made, car(x, y))
+    else:
+        made.world.see_plan(plan_of((GOOD,), objects=(car(x, y),)))
+    assert made.contact_s(GOOD, START, START, whole) == pytest.approx(contact)
+    if not whole:
+        assert made.contact_s(GOOD, START, START) == pytest.approx(contact)
+
+
+def test_a_stop_that_leaves_the_lane_is_held_against_who_drives_straight_on() -> None:
+    """One comes towards us beside the lane: along the bend it passes, straight on it does not."""
+    bend = constant(8.0, 0.0, 0.02)
+    made = approval()
+    seen(made, car(26.3, 11.6, 8.0, 0.6 + math.pi))
+    assert made.contact_s(bend, START, START, False) == NEVER_S
+    assert made.contact_s(bend, START, START, True) < 2.5
+
+
 def test_an_emergency_counts_at_once() -> None:
     made = considered(GOOD)
     seen(made, car(8.0))
@@ -231,6 +281,24 @@ def test_a_jump_is_told_once_and_believed_when_it_is_confirmed() -> None:
     assert made.refused
     second = plan_of((beside(GOOD, 0.75),), at_ns + 5 * STEP, 3)
     assert shift(made, second) == pytest.approx(0.05, abs=1e-3)
+
+
+def test_only_a_jump_beyond_the_limit_is_looked_up_in_the_plan_before() -> None:
+    """That proposed 0.3 m to the side first, with a bend that was refused at its end."""
+    made = approval()
+    other = replace(beside(GOOD, 0.3), curvature=GOOD.curvature + np.float32(0.3))
+    made.consider(plan_of((other, GOOD)), 8.0, 25.0, START)
+    assert made.approved is not None and made.approved.trajectory is GOOD
+    at_ns = START + 5 * STEP
+    assert shift(made, plan_of((beside(GOOD, 0.5),), at_ns, 2)) == 0.5
+
+
+def test_a_plan_before_that_turns_back_confirms_no_jump() -> None:
+    made = considered(GOOD)
+    made.consider(plan_of((TIGHT,), START + 5 * STEP, 2), 8.0, 25.0, START + 5 * STEP)
+    assert made.refused
+    plan = plan_of((beside(GOOD, 0.7),), START + 10 * STEP, 3)
+    assert shift(made, plan) == pytest.approx(0.7, abs=1e-3)
 
 
 def test_after_its_end_a_plan_is_compared_with_nothing() -> None:

@@ -59,6 +59,7 @@ def item(**changes: float) -> OnPath:
         ({"s": -1.99}, 1.0, 0.0), ({"s": -2.0}, 1.0, NEVER_S), ({"s": -5.0}, 1.0, NEVER_S),
         ({"d": 0.99}, 1.0, 0.0), ({"d": 1.0}, 1.0, NEVER_S), ({"d": -1.0}, 1.0, NEVER_S),
         ({}, STANDING, NEVER_S), ({}, STANDING + 1e-6, 0.0),
+        ({"d": -2.5, "v_d": 1.0}, 1.0, 1.6),
         ({"s": 15.0, "v_s": -10.0}, 1.0, 1.2), ({"d": 9.0, "v_d": -8.0}, 1.0, 1.2),
         ({"s": 15.0, "v_s": -10.0, "measured_s": -0.5}, 1.0, 0.6),
         ({"s": 31.1, "v_s": -10.0}, 1.0, NEVER_S), ({"s": 30.9, "v_s": -10.0}, 1.0, 2.6),
@@ -186,6 +187,15 @@ def test_places_along_a_bend() -> None:
     far = (50.0 * math.sin(end) + 30.0 * math.cos(end), 50.0 - 50.0 * math.cos(end)
            + 30.0 * math.sin(end))
     assert place(chords, *far)[:2] == pytest.approx((64.0 + 30.0, 0.0), abs=0.05)
+
+
+def test_outside_of_a_corner_the_chord_before_it_counts() -> None:
+    """A left turn at the origin: the place is as near to what leads there as to what leads on."""
+    chords = np.array([[-60.0, 0.0, 1.0, 0.0, 60.0, -60.0], [0.0, 0.0, 0.0, 1.0, 200.0, 0.0]])
+    assert place(chords, 1.0, -1.0) == (1.0, -1.0, 1.0, 0.0)
+    assert place(chords, 1.0, 0.5) == (0.5, -1.0, 0.0, 1.0)
+    no_way = np.array([[1.0, 0.4, 0.6, 0.8, 1e-3, 9.0]])
+    assert place(np.concatenate([no_way, chords]), 1.0, 0.5) == (0.5, -1.0, 0.0, 1.0)
 
 
 def test_a_car_that_stands_has_a_path_ahead() -> None:

@@ -190,10 +190,13 @@ def test_nine_tenths_of_the_window_are_enough(count: int, says: bool) -> None:
     assert (following.deviation(motion) != (0.0, 0.0)) == says
 
 
-def test_two_states_are_kept_however_far_apart() -> None:
+@pytest.mark.parametrize("before", [(), (-0.4,), (-0.8, -0.4)])
+def test_two_states_are_kept_however_far_apart_and_no_older_ones(
+    before: tuple[float, ...]
+) -> None:
     short = replace(FOLLOWING, window=0.3)
     following, motion = Following(short, VEHICLE), EgoMotion()
-    for at_s in (0.0, 0.4):
+    for at_s in (*before, 0.0, 0.4):
         state = replace(STATE, stamp_ns=START + nanoseconds(at_s), speed=10.0, yaw_rate=0.3)
         motion.add(state)
         following.add(state, sent())

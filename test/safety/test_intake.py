@@ -123,10 +123,18 @@ def test_missing_numbers_are_counted(intake: Intake) -> None:
 
 def test_counts_forget_after_a_window(intake: Intake) -> None:
     watch = intake.vehicle_state
-    watch.take((at(1), replace(at(2), checksum=1), at(5)), now(5))
+    watch.take((at(1), replace(at(2), checksum=1), at(5), at(4)), now(5))
+    assert (watch.malformed, watch.missing, watch.disordered) == (1, 3, 1)
     for k in range(6, 6 + WINDOW):
         watch.take((at(k),), now(k))
-    assert (watch.malformed, watch.missing) == (0, 0)
+    assert (watch.malformed, watch.missing, watch.disordered) == (0, 0, 0)
+
+
+def test_the_rate_is_that_of_the_last_window(intake: Intake) -> None:
+    watch = intake.vehicle_state
+    for k in (*range(0, 40, 4), *range(40, 40 + WINDOW)):
+        watch.take((at(k),), now(k))
+    assert watch.rate == pytest.approx(50.0)
 
 
 def test_rate_is_measured_by_stamps_and_starts_anew_after_an_outage(intake: Intake) -> None:

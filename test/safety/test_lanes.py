@@ -117,6 +117,16 @@ def test_useless_lines_say_nothing(useless: LaneLine) -> None:
     assert found(useless, curvature=0.02) == (0.0, 0.0)
 
 
+def test_a_plan_that_comes_back_may_first_go_along_the_line() -> None:
+    """As long as it gets no further over it: beyond an edge nothing is forgiven."""
+    y = np.interp(np.arange(POINTS), [6, 12], [0.0, -1.0]).astype(np.float32)
+    path = replace(constant(10.0), y=y)
+    for kind, beyond in ((LaneLineKind.LANE_LEFT, 0.0), (LaneLineKind.ROAD_EDGE_LEFT, 0.4)):
+        line = replace(LEFT, kind=kind, y=np.full(50, HALF - 0.4, np.float32))
+        lane, edge = departures(batch(START, (path,)), (line,), 0.0, VEHICLE, WORLD)
+        assert lane[0] + edge[0] == pytest.approx(beyond, abs=1e-6)
+
+
 def test_where_a_line_does_not_reach_nothing_is_said() -> None:
     behind = replace(LEFT, x=np.linspace(-50, -10, 50, dtype=np.float32), y=-LEFT.y)
     assert found(behind) == (0.0, 0.0)

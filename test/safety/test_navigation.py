@@ -98,3 +98,9 @@ def test_way_points_that_lie_on_each_other_or_close_together_lead_on() -> None:
     assert off_route(close, np.full(4, 2.0, "f4")) == pytest.approx(2.0, abs=1e-5)
     assert off_route([1.0, 1.5], [0.0, 0.0]) == 0.0
     assert off_route([-5.0, -4.5], [0.0, 0.0]) == pytest.approx(4.5)
+
+
+def test_only_the_first_stretch_is_carried_on_backwards() -> None:
+    """A way that crosses 50 m ahead and turns off: the car is not on where that would come from."""
+    assert off_route([50.0, 50.0, 100.0], [20.0, -30.0, -30.0]) == pytest.approx(50.0)
+    assert off_route([50.0, 50.0, 100.0], [-20.0, 0.0, 0.0]) == pytest.approx(50.0)

@@ -75,6 +75,11 @@ def test_which_are_kept(item: SceneObject, kept: int, malformed: int) -> None:
     assert (len(found), found.malformed) == (1 + kept, malformed)
 
 
+def test_each_malformed_one_is_counted() -> None:
+    odd = thing(math.nan)
+    assert [listed(*(odd,) * k, thing(9.0), odd).malformed for k in range(3)] == [1, 2, 3]
+
+
 def test_the_nearest_are_kept() -> None:
     items = tuple(thing(float(k % 9), float(80 - k)) for k in range(MAX_OBJECTS + 10))
     found = listed(*items)
@@ -82,6 +87,12 @@ def test_the_nearest_are_kept() -> None:
     assert np.hypot(*found.vectors[:, 0]) == pytest.approx(nearest, rel=1e-6)
     assert len(listed(*items[:MAX_OBJECTS])) == MAX_OBJECTS
     assert listed(*items[:MAX_OBJECTS]).vectors[1, 0, 0] == 80.0
+
+
+def test_of_equally_near_ones_the_first_are_kept() -> None:
+    items = [thing(9.0 + k % 2, vx=0.1 * k) for k in range(2 * MAX_OBJECTS + 20)]
+    found = listed(*items)
+    assert found.vectors[0, 1] == pytest.approx([0.2 * k for k in range(MAX_OBJECTS)])
 
 
 def test_moved_and_turned() -> None:
@@ -182,6 +193,7 @@ PATH = Paths(batch(START, (constant(10.0),)))
         ((thing(-0.01),), (), math.inf),
         ((thing(0.01),), (), 0.01),
         ((thing(63.9),), (), 63.9),
+        ((thing(64.0),), (), math.inf),
         ((thing(64.1),), (), math.inf),
     ],
 )

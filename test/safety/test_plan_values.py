@@ -15,7 +15,7 @@ from vla_driving.contract.plan import LateralAction, LongitudinalAction, Plan
 from vla_driving.contract.supervision import Level, Verdict
 from vla_driving.contract.trajectory import POINTS, TIMES_S, Trajectory
 from vla_driving.safety.candidates import batch
-from vla_driving.safety.checks.plan import CHECKS
+from vla_driving.safety.checks.plan import _ACTION_HEADING, CHECKS, _compare
 from vla_driving.safety.checks.table import Candidates, Limits, Row
 from vla_driving.safety.judge import CandidateJudge, Judgement
 
@@ -185,6 +185,25 @@ def test_turn_against_the_stated_action(
     assert values(path, plan=plan)["plan_action_heading"] == pytest.approx(value, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "then", "end", "value"),
+    [
+        (0.0, 0.0, 0.1, -0.3, 0.0),  # a tenth is a turn
+        (0.0, 0.0, 0.0999, -0.3, 0.3),
+        (-0.2, -0.1, -0.1, -0.1, 0.0),  # from the first point on
+        (0.0, -0.2, -0.1, -0.1, 0.0),  # and from the second
+        (0.0, -0.3, -0.25, -0.3, 0.3),
+    ],
+)
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_turning_a_tenth_anywhere_is_a_turn(
+    first: float, second: float, then: float, end: float, value: float, side: float
+) -> None:
+    numbers = np.zeros((7, 1, POINTS))
+    numbers[3, 0] = side * np.array([first, second, *[then] * (POINTS - 3), end])
+    assert _compare(numbers, 0.0, 0, side)[_ACTION_HEADING].tolist() == [value]
+
+
 def test_limits_of_the_car_are_stretched_by_the_tolerance() -> None:
     limits = dict(zip(NAMES, judged((constant(8.0),)).limits, strict=True))
     more = 1.0 + SETTINGS.plan.limit_tolerance
@@ -256,6 +275,22 @@ def test_where_a_block_is_broken_all_of_its_checks_have_failed_and_no_other() ->
     assert found.broken == {
         check.name: f"check {check.name} is broken: RuntimeError: no" for check in (first, second)
     }
+
+
+def test_numbers_that_overflow_fail_a_check_and_break_none() -> None:
+    endless = replace(constant(8.0), x=np.full(POINTS, np.inf, np.float32))
+    with np.errstate(all="raise"):
+        found = judged((endless, constant(8.0)))
+    assert found.broken == {}
+    assert found.failed[NAMES.index("plan_finite")].tolist() == [True, False]
+
+
+def test_where_all_checks_are_made_in_every_step_none_is_left_to_approval() -> None:
+    always = tuple(replace(check, always=True) for check in CHECKS)
+    wide = constant(8.0, 0.0, 0.2)
+    found = CandidateJudge(always, LIMITS).judge(candidates((wide,)))
+    assert found.reaction(0) == Level.MINIMAL_RISK
+    assert found.reaction_at_approval(0) == Level.NOMINAL
 
 
 def test_the_rows_of_a_block_reach_their_checks() -> None:

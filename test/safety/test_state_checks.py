@@ -358,6 +358,7 @@ def test_signs_of_life(node: str) -> None:
     silent = outcome(f"{node}_alive")
     assert (silent.value, silent.verdict) == (0.0, PASS)
     assert silent.says == f"{node} gives no sign of life"
+    assert type(silent.value) is float
     for age, verdict in ((0.1, PASS), (0.101, STALE)):
         intake = Intake(INPUTS, RATES, True)
         intake.heartbeats.take([Heartbeat(START - nanoseconds(age), node)], START)
@@ -548,6 +549,21 @@ def test_a_row_that_passed_is_made_again_only_when_what_it_reads_changes() -> No
         assert found.counts == (hand_overs > 1)
     # A row that fails is made in every step, since it is time that confirms it.
     assert made == [0, 1, 2, 2, 0]
+
+
+@pytest.mark.parametrize("part", ["rate", "malformed", "order", "sequence"])
+@pytest.mark.parametrize(
+    "topic", ["vehicle_state", "plan", "objects", "route", "driver_state", "frames"]
+)
+def test_what_is_counted_of_a_topic_is_counted_anew_when_something_comes(
+    topic: str, part: str
+) -> None:
+    reads, at = ROWS[f"{topic}_{part}"].reads, situation()
+    assert reads is not None
+    before = reads(at)
+    assert reads(replace(at, now_ns=START + PERIOD, speed_limit=9.0)) == before
+    getattr(at.intake, topic).refuse("junk")
+    assert reads(at) != before
 
 
 def test_a_row_whose_reading_breaks_is_made() -> None:

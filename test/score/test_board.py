@@ -155,6 +155,24 @@ def test_drives_with_instructions_are_no_routes(
     assert made["actor_ms_p50"] > 0.0 and made["weights_mb"] > 0.1
 
 
+def test_what_is_not_followed_is_driven_again_for_its_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filmed: list[Task] = []
+
+    def nothing_heeded(tasks: list[Task], *_: object) -> dict[str, Any]:
+        filmed.extend(t for t in tasks if t.case.endswith("_filmed"))
+        return {t.name: row_of(t, t.film) for t in tasks}
+
+    monkeypatch.setattr(board, "drive_all", nothing_heeded)
+    board.score(order(policies=("stack",), controls=0), tmp_path, lambda line: None)
+    told = json.loads((tmp_path / "score.json").read_text(encoding="utf-8"))["instructions"]
+    missed = [r for r in told["rows"] if not r["followed"] and r["split"] != "shuffled"]
+    assert missed and [r["video"] for r in missed] == [t.video for t in filmed]
+    assert all(r["video"] is None for r in told["rows"] if r not in missed)
+    assert f'src="{missed[0]["video"]}"' in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 def test_a_result_is_kept_until_something_changes(tmp_path: Path) -> None:
     task = Task("stack", "curve", route(10_001, "curve"))
     kept = Kept(tmp_path, MODELS, SEES)

@@ -18,7 +18,7 @@ from vla_driving import paths
 from vla_driving.contract.plan import PlanSource
 from vla_driving.score.drive import LOST, OVER, Drive, Task, drive, fitting
 from vla_driving.score.drivers import Models
-from vla_driving.score.film import Film
+from vla_driving.score.film import LAST_S, Film
 from vla_driving.score.loop import LATENCY_S, Loop
 from vla_driving.score.rig import Rig
 from vla_driving.score.routes import route
@@ -130,6 +130,23 @@ def test_a_film_of_the_last_seconds(tmp_path: Path) -> None:
     drive(Task("teacher", "curve", BEND, (), 1.5), rig(), MODELS, film)
     film.write(tmp_path / "film.mp4", "teacher, bend", rig().camera, rig().vehicle)
     assert (tmp_path / "film.mp4").stat().st_size > 10_000
+
+
+def test_a_film_of_an_instruction_shows_what_was_said() -> None:
+    task = Task("stack", "curve", BEND, ((0.5, "drive on the pavement"),), 2.0)
+    film = Film(task.film_s)
+    drive(task, rig(), MODELS, film)
+    moments = [kept.moment for kept in film._kept if kept.moment is not None]
+    assert moments[0].spoken.exchange is None
+    said = moments[-1].spoken.exchange
+    assert said is not None and said.said.value.text == "drive on the pavement"
+    assert said.latest is not None and "pavement" in said.latest.text
+
+
+def test_a_film_of_an_instruction_begins_before_it() -> None:
+    task = Task("stack", "curve", BEND, ((0.0, "drive at 20 km/h"), (12.0, "speed up")), 22.0)
+    assert task.film_s == 12.0
+    assert dataclasses.replace(task, words=()).film_s == LAST_S
 
 
 def test_a_task_names_its_files() -> None:

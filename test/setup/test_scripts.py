@@ -55,7 +55,7 @@ class Machine:
             env={"PATH": str(self.bin), "VLA_ROS_ROOT": str(self.root / "ros"), **variables},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=200,
             check=False,
         )
 

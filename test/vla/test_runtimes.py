@@ -219,7 +219,7 @@ def test_too_little_memory_is_one_line_and_no_crash(
     script = Path(__file__).with_name("load_in_little_memory.py")
     done = subprocess.run(
         [sys.executable, script, small.folder, large, name],
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=250, check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("RuntimeUnavailableError: ")

@@ -98,7 +98,7 @@ class Child:
     def cause_of_death(self) -> str:
         """Signal or exit code, and what it said last."""
         for thread in self._pumps:
-            thread.join(timeout=0.5)
+            thread.join(timeout=2.0)
         code = self.return_code
         said = self.output.complaint()
         if code < 0:

@@ -68,7 +68,7 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         "event_recorder", ("event_recorder",),
         frozenset({Set.CAR, Set.SIM, Set.BENCH, Set.RECORD}), True, True,
-        Death.REPORT, "the drive goes on unrecorded; what was written stays readable", 20.0,
+        Death.REPORT, "the drive goes on unrecorded; what was written stays readable", 60.0,
     ),
     Process(
         "simulator", ("simulator",), frozenset({Set.SIM}), True, False,
@@ -76,15 +76,15 @@ PROCESSES: tuple[Process, ...] = (
     ),
     Process(
         "bench_vehicle", ("bench_vehicle",), frozenset({Set.BENCH}), True, False,
-        Death.END, "there is no car any more", 20.0,
+        Death.END, "there is no car any more", 60.0,
     ),
     Process(
         "reasoner", ("reasoner",), frozenset({Set.CAR, Set.SIM, Set.REPLAY}), True, True,
-        Death.REPORT, "the drive goes on; instructions and questions stay unanswered", 60.0,
+        Death.REPORT, "the drive goes on; instructions and questions stay unanswered", 180.0,
     ),
     Process(
         "controller_bridge", ("controller_bridge",), _DRIVING, True, False,
-        Death.STOP, "the vehicle gets no commands and stops by itself", 20.0,
+        Death.STOP, "the vehicle gets no commands and stops by itself", 60.0,
         apart=True,
     ),
     Process(
@@ -98,7 +98,7 @@ PROCESSES: tuple[Process, ...] = (
     ),
     Process(
         "camera_ingest", ("camera_ingest",), _DRIVING, True, False,
-        Death.STOP, "no frames, no plans: safety_monitor stops the car in its lane", 20.0,
+        Death.STOP, "no frames, no plans: safety_monitor stops the car in its lane", 60.0,
     ),
 )
 

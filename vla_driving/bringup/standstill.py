@@ -23,7 +23,6 @@ from vla_driving.nodes.qos import profile
 PROPOSES = "vla_inference"
 """Taken away, the checker brings an engaged car to rest."""
 _SILENCE_S = 1.0
-_HEAR_S = 0.5
 _MEET_S = 3.5
 """A node that is new to the domain may hear the others only then."""
 _POLL_S = 0.1
@@ -54,7 +53,8 @@ class CarWatch:
     @property
     def settled(self) -> bool:
         """The car stands, or it is the driver's, or there is none that reports any more."""
-        if time.monotonic() - self._heard > _SILENCE_S:
+        silence_s = _MEET_S if self._state is None else _SILENCE_S
+        if time.monotonic() - self._heard > silence_s:
             return True
         if self._state is None:
             return False
@@ -74,7 +74,7 @@ class CarWatch:
 
 
 def engaged_and_moving(
-    node: Node, executor: SingleThreadedExecutor, hear_s: float = _HEAR_S
+    node: Node, executor: SingleThreadedExecutor, hear_s: float = _MEET_S
 ) -> bool:
     """Whether the stack moves the car now; listens until it knows, for at most `hear_s`."""
     car = CarWatch(node)

@@ -38,11 +38,12 @@ from vla_driving.contract.topics import BY_NAME
 from vla_driving.nodes.qos import profile
 
 NAME = "supervisor"
-_LAST_WORDS_S = 2.0
+_LAST_WORDS_S = 10.0
 _POLL_S = 0.1
 # Fast DDS repeats itself every 3 s; the names of idle nodes were seen after up to 3.3 s.
 _DISCOVERY_S = 3.5
-_ACTIVATE_TIMEOUT_S = 20.0
+_ACTIVATE_TIMEOUT_S = 60.0
+_DEACTIVATE_TIMEOUT_S = 5.0
 _PATIENCE_S = 5.0
 
 
@@ -237,7 +238,7 @@ class Supervisor:
             return
         self._show(f"[{NAME}] stopping the car first; another Ctrl-C does not wait for it")
         try:
-            self._lifecycle.change(PROPOSES, DEACTIVATE, 1.0, lambda: None)
+            self._lifecycle.change(PROPOSES, DEACTIVATE, _DEACTIVATE_TIMEOUT_S, lambda: None)
         except BringupError as error:
             self._show(f"[{NAME}] {error}")
         self._wait_for_standstill()

@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from vla_driving.contract.settings import SettingsError
@@ -134,35 +136,30 @@ def shares(seeds: Sequence[int], workers: int) -> list[Sequence[int]]:
 
 
 def collect_in_processes(
-    folder: Path, seeds: range, workers: int, pilot: Path | None = None,
-    frames: int | None = None,
+    folder: Path, seeds: Sequence[int], workers: int,
+    driver: Callable[[], Pilot] | None = None, frames: int | None = None,
 ) -> None:
     """As `collect_clips`, by processes of their own, each with its share of seeds and frames.
 
-    Which clips come about follows from the arguments, not from who is faster. Raises
-    SimulatorError where one of them fails; its own line says why.
+    `driver` makes the pilot that drives and can be pickled. Which clips come about follows from
+    the arguments, not from who is faster. Raises SimulatorError, SettingsError, DatasetError.
     """
-    base = [sys.executable, "-m", "vla_driving.learning.collect_clips", "--folder", str(folder)]
-    if pilot is not None:
-        base += ["--pilot", str(pilot)]
-    if frames is not None:
-        base += ["--frames", str(math.ceil(frames / workers))]
-    running = [
-        subprocess.Popen([*base, "--first", str(s[0]), "--last", str(s[-1])])
-        for s in shares(seeds, workers) if len(s)
-    ]
-    try:
-        ends = [process.wait() for process in running]
-    finally:
-        for process in running:
-            process.terminate()
-    if any(ends):
-        raise SimulatorError(f"{sum(map(bool, ends))} of {len(ends)} collecting processes failed")
+    parts = [part for part in shares(seeds, workers) if part]
+    each = None if frames is None else math.ceil(frames / len(parts))
+    with ProcessPoolExecutor(len(parts), get_context("spawn")) as pool:
+        running = [pool.submit(_share, folder, part, driver, each) for part in parts]
+        for future in running:
+            future.result()
 
 
-def _pilot(folder: Path | None) -> Pilot | None:
-    if folder is None:
-        return None
+def _share(
+    folder: Path, seeds: Sequence[int], driver: Callable[[], Pilot] | None, frames: int | None
+) -> int:
+    pilot = None if driver is None else driver()
+    return collect_clips(folder, seeds, load_setting(), pilot, frames, _say)
+
+
+def _pilot(folder: Path) -> Pilot:
     from vla_driving.learning.pilot_driver import PilotDriver
 
     return PilotDriver(folder)
@@ -189,17 +186,14 @@ def main(arguments: list[str] | None = None) -> int:
         if options.check or options.summary:
             print("\n".join(summary(options.folder)))
             return 0
-        if options.workers > 1:
-            whole = range(options.first, options.last + 1)
-            collect_in_processes(
-                options.folder, whole, options.workers, options.pilot, options.frames
-            )
-            return 0
         seeds = list(range(options.first, options.last + 1))
         if options.again is not None:
             seeds = list(dict.fromkeys([*failures(options.again), *seeds]))
-        pilot = _pilot(options.pilot)
-        collect_clips(options.folder, seeds, load_setting(), pilot, options.frames, _say)
+        driver = None if options.pilot is None else partial(_pilot, options.pilot)
+        if options.workers > 1:
+            collect_in_processes(options.folder, seeds, options.workers, driver, options.frames)
+        else:
+            _share(options.folder, seeds, driver, options.frames)
     except (SettingsError, SimulatorError, DatasetError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

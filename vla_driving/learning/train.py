@@ -13,8 +13,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -24,11 +25,12 @@ from vla_driving.contract.settings import SettingsError
 from vla_driving.learning import baseline
 from vla_driving.learning.ablations import ablate, table
 from vla_driving.learning.clips import Clip, clip_paths, read_header
-from vla_driving.learning.collect_clips import collect_clips, failures
+from vla_driving.learning.collect_clips import collect_clips, collect_in_processes, failures
 from vla_driving.learning.dataset import DatasetError
 from vla_driving.learning.drive import Route, measure, summary
 from vla_driving.learning.driving import Setting, load_setting
 from vla_driving.learning.fit import FitSettings, device, fit, split
+from vla_driving.learning.lesson_drive import Pilot
 from vla_driving.learning.pilot_driver import PilotDriver
 from vla_driving.learning.quantise import write as write_precisions
 from vla_driving.learning.release import (
@@ -66,9 +68,10 @@ class Recipe:
 
     Frames the teacher drives and frames of each round the pilot drives; `heads_steps` with the
     encoder as it was started from (none without a start), then `steps` on all of it; behind each
-    round `round_heads_steps` and `round_steps` more, likewise; routes of select seeds that each
-    candidate drives. With no steps on all of it the encoder stays that of the start, whose features
-    are worked out once: what two CPU cores can do in some hours.
+    round `round_heads_steps` and `round_steps` more, likewise; `views` of each frame where the
+    encoder stays; routes of select seeds that each candidate drives. With no steps on all of it the
+    encoder stays that of the start, whose features are worked out once: what two CPU cores can do
+    in some hours.
     """
 
     teacher_frames: int = 60_000
@@ -81,6 +84,7 @@ class Recipe:
     ablation_steps: int = 1_500
     baseline_steps: int = 3_000
     batch: int = 240
+    views: int = 3
     routes: int = 40
 
     def within(self, hours: float, gpu: bool) -> Recipe:
@@ -114,6 +118,7 @@ class Workshop:
     version: str
     started_from: str = ""
     singles: tuple[Clip, ...] = ()
+    workers: int = 1
 
     @property
     def data(self) -> Path:
@@ -124,14 +129,13 @@ class Workshop:
 def train(
     recipe: Recipe, work: Path, folder: Path, version: str, start: Path | None = None,
     baseline_folder: Path | None = None, singles: tuple[Clip, ...] = (), started_from: str = "",
+    workers: int = 1,
 ) -> None:
     """Run the whole recipe. Raises SettingsError, SimulatorError, DatasetError."""
     words = trained_words(work / "words.npz")
-    shop = Workshop(recipe, work, load_setting(), words, version, started_from, singles)
+    shop = Workshop(recipe, work, load_setting(), words, version, started_from, singles, workers)
     _say(f"teacher drives until there are {recipe.teacher_frames} frames")
-    collect_clips(
-        shop.data / "teacher", TEACHER_SEEDS, shop.setting, None, recipe.teacher_frames, _say
-    )
+    _collect(shop, "teacher", TEACHER_SEEDS, None, recipe.teacher_frames)
     weights = _first(shop, start)
     candidates = [weights]
     for number in range(1, recipe.rounds + 1):
@@ -180,7 +184,8 @@ def _taught(
     if heads_steps:
         name = f"heads_{number}" if steps else f"round_{number}"
         settings = FitSettings(
-            steps=heads_steps, frames=frames, learning_rate=heads_rate, frozen=True
+            steps=heads_steps, frames=frames, learning_rate=heads_rate, frozen=True,
+            views=shop.recipe.views,
         )
         weights = _fit(shop, name, settings, weights)
     if steps:
@@ -202,10 +207,25 @@ def _correct(shop: Workshop, number: int, weights: Path) -> None:
     first = PILOT_SEEDS[0] + SEEDS_A_ROUND * (number - 1)
     failed = failures(shop.data / f"pilot_{number - 1}") if number > 1 else []
     _say(f"round {number}: the pilot drives and is corrected; {len(failed)} lessons once more")
-    collect_clips(
-        shop.data / f"pilot_{number}", [*failed, *range(first, first + SEEDS_A_ROUND)],
-        shop.setting, PilotDriver(draft, shop.words, number), shop.recipe.pilot_frames, _say,
+    _collect(
+        shop, f"pilot_{number}", [*failed, *range(first, first + SEEDS_A_ROUND)],
+        partial(PilotDriver, draft, shop.words, number), shop.recipe.pilot_frames,
     )
+
+
+def _collect(
+    shop: Workshop, name: str, seeds: Sequence[int], driver: Callable[[], Pilot] | None,
+    frames: int,
+) -> None:
+    """Clips of `name` until there are so many frames, where these are not there yet."""
+    folder = shop.data / name
+    if _frames(folder) >= frames:
+        return
+    if shop.workers > 1:
+        collect_in_processes(folder, seeds, shop.workers, driver, frames)
+    else:
+        pilot = None if driver is None else driver()
+        collect_clips(folder, seeds, shop.setting, pilot, frames, _say)
 
 
 def _fit(shop: Workshop, name: str, settings: FitSettings, start: Path | None) -> Path:
@@ -363,6 +383,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--singles-frames", type=int, default=20_000)
     parser.add_argument("--hours", type=float, help="as much of everything as takes so long")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--workers", type=int, default=1, help="processes that collect")
     for field in dataclasses.fields(Recipe):
         option = "--" + field.name.replace("_", "-")
         parser.add_argument(option, type=int, help=f"{getattr(recipe, field.name)} if left out")
@@ -380,6 +401,7 @@ def main(arguments: list[str] | None = None) -> int:
         train(
             recipe, options.work, options.folder or paths.model("pilot"), options.version,
             options.start, options.baseline, tuple(singles), options.started_from,
+            options.workers,
         )
     except (SettingsError, SimulatorError, DatasetError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -5,15 +5,32 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from vla_driving.contract.clock import SECOND, Nanoseconds
 from vla_driving.contract.language import Answer, AnswerStatus, Command
 from vla_driving.contract.navigation import Instruction
-from vla_driving.replay.drive import Arrived, Drive
+from vla_driving.replay.drive import Arrived
 
 SHOWN_S = 6.0
 """How long a last word or a remark stays to be read."""
 _OPEN = AnswerStatus.ACCEPTED
+
+
+class Heard(Protocol):
+    """What was said, in the order of arrival: a recorded drive, or one that goes on."""
+
+    @property
+    def instructions(self) -> Sequence[Arrived[Instruction]]:
+        """What somebody asked for."""
+
+    @property
+    def answers(self) -> Sequence[Arrived[Answer]]:
+        """What the car said, remarks too."""
+
+    @property
+    def wishes(self) -> Sequence[Arrived[Command]]:
+        """What the car went by."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +74,7 @@ class Spoken:
     remark: Answer | None = None
 
 
-def exchanges(drive: Drive) -> list[Exchange]:
+def exchanges(drive: Heard) -> list[Exchange]:
     """All instructions, in order. One that a latched topic said twice counts once."""
     answers: dict[int, list[Arrived[Answer]]] = {}
     for answer in drive.answers:
@@ -68,7 +85,7 @@ def exchanges(drive: Drive) -> list[Exchange]:
     return [Exchange(said, tuple(answers.get(number, ()))) for number, said in first.items()]
 
 
-def remarks(drive: Drive) -> list[Arrived[Answer]]:
+def remarks(drive: Heard) -> list[Arrived[Answer]]:
     """What the car said of its own accord."""
     return [a for a in drive.answers if a.value.status is AnswerStatus.REMARK]
 
@@ -76,7 +93,7 @@ def remarks(drive: Drive) -> list[Arrived[Answer]]:
 class Conversation:
     """What was to be read when, by the arrival of each message."""
 
-    def __init__(self, drive: Drive) -> None:
+    def __init__(self, drive: Heard) -> None:
         self._exchanges = exchanges(drive)
         self._remarks = remarks(drive)
         self._wishes = drive.wishes

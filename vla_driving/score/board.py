@@ -75,6 +75,10 @@ def score(order: Order, out: Path, say: Say) -> int:
     found: dict[str, dict[str, Any]] = {}
     try:
         found = drive_all(tasks, kept, order.models, order.workers, say)
+        if again := compliance.films(tries, found):
+            say(f"{len(again)} instructions were not followed: once more, for their films")
+            tasks += again
+            found |= drive_all(again, kept, order.models, order.workers, say)
     except KeyboardInterrupt:
         say("cut off: the same command goes on from here")
         found = {t.name: row for t in tasks if (row := kept.read(t)) is not None}
@@ -165,7 +169,7 @@ def result(
 def _failure(task: Task, row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "policy": task.policy, "seed": row["seed"], "map": task.kind, "reason": row["blame"],
-        "video": f"videos/{task.name.replace('/', '_')}.mp4" if row["film"] else None,
+        "video": task.video if row["film"] else None,
     }
 
 

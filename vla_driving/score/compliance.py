@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,23 +81,47 @@ def judged(
     """`instructions` of score.json; what could not be driven is left out."""
     rows = []
     for attempt in tries:
-        lacks = attempt.silent is not None and attempt.silent.name not in found
-        if attempt.told.name not in found or lacks:
-            continue
         trial = _trial(attempt, found)
-        case = CASES.get(attempt.intent) or OTHERS[attempt.intent]
+        if trial is None:
+            continue
+        film = filmed(attempt)
         rows.append({
             "intent": attempt.intent.name.lower(), "split": attempt.split, "text": attempt.text,
-            "followed": bool(not trial.mishap and case.followed(trial)),
+            "followed": _followed(attempt, trial),
             "answer": "; ".join(f"{a.status}: {a.text}" for a in trial.answers),
+            "video": film.video if found.get(film.name, {}).get("film") else None,
         })
     return _shares(rows)
 
 
-def _trial(attempt: Attempt, found: Mapping[str, Mapping[str, Any]]) -> Trial:
-    row = found[attempt.told.name]
+def films(tries: Sequence[Attempt], found: Mapping[str, Mapping[str, Any]]) -> list[Task]:
+    """Once more, with pictures, what was not followed."""
+    return [
+        filmed(attempt) for attempt in tries
+        if attempt.split != SHUFFLE
+        and (trial := _trial(attempt, found)) is not None and not _followed(attempt, trial)
+    ]
+
+
+def filmed(attempt: Attempt) -> Task:
+    """The same drive, with a film."""
+    return replace(attempt.told, film=True, case=f"{attempt.told.case}_filmed")
+
+
+def _followed(attempt: Attempt, trial: Trial) -> bool:
+    case = CASES.get(attempt.intent) or OTHERS[attempt.intent]
+    return bool(not trial.mishap and case.followed(trial))
+
+
+def _trial(attempt: Attempt, found: Mapping[str, Mapping[str, Any]]) -> Trial | None:
+    """What there is to judge; None where a drive is missing."""
+    row = found.get(attempt.told.name)
+    if row is None:
+        return None
     silent = None
     if attempt.silent is not None:
+        if attempt.silent.name not in found:
+            return None
         silent = Track(**found[attempt.silent.name]["track"])
     at_s = attempt.told.words[-1][0]
     return Trial(

@@ -11,7 +11,7 @@ from typing import Any
 from vla_driving.score.blame import Collision, judged
 from vla_driving.score.comfort import comfort
 from vla_driving.score.drivers import POLICIES, Driver, Models
-from vla_driving.score.film import Film
+from vla_driving.score.film import LAST_S, Film
 from vla_driving.score.interventions import Watch
 from vla_driving.score.loop import Loop
 from vla_driving.score.reasons import Examiner, Reason, judge_motion
@@ -29,6 +29,8 @@ STANDING = 0.1
 """m/s; a car that does not even move this fast for STUCK_S has timed out."""
 AFTERMATH_S = 4.0
 """A film goes on so long after the car first left the road."""
+BEFORE_WORDS_S = 2.0
+"""A film of an instruction begins so long before it."""
 SEEDS_TRIED = 20
 LOST_M = 4.0
 """m from the centre of any lane of the route: the car has left it."""
@@ -59,6 +61,16 @@ class Task:
     def name(self) -> str:
         """Of the drive's files, with its folder."""
         return f"{self.policy}/{self.scenario.name}" + (f"_{self.case}" if self.case else "")
+
+    @property
+    def video(self) -> str:
+        """Where a film of it lies, below the scoreboard's folder."""
+        return f"videos/{self.name.replace('/', '_')}.mp4"
+
+    @property
+    def film_s(self) -> float:
+        """What a film of it shows: the last seconds, or from the last words on."""
+        return self.for_s - self.words[-1][0] + BEFORE_WORDS_S if self.words else LAST_S
 
 
 @dataclass(frozen=True)

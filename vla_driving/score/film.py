@@ -13,13 +13,14 @@ from vla_driving.contract.cameras import Camera
 from vla_driving.contract.frames import Image
 from vla_driving.contract.vehicle import VehicleParameters
 from vla_driving.replay import canvas
+from vla_driving.replay.conversation import Conversation
 from vla_driving.replay.moments import Moment, moved
 from vla_driving.replay.video import HEIGHT, WIDTH, Painter, VideoWriter
 from vla_driving.score.loop import Loop
 from vla_driving.simulation.world import World
 
 LAST_S = 12.0
-"""Kept of a drive."""
+"""Kept of a drive, where nothing else is asked for."""
 FILM_WIDTH, FILM_HEIGHT = 640, 360
 PERIOD_S = 0.1
 
@@ -37,8 +38,8 @@ class _Picture:
 class Film:
     """Keeps pictures of a drive as it goes on; painted only if the drive is worth it."""
 
-    def __init__(self) -> None:
-        self._kept: deque[_Picture] = deque(maxlen=round(LAST_S / PERIOD_S))
+    def __init__(self, last_s: float = LAST_S) -> None:
+        self._kept: deque[_Picture] = deque(maxlen=round(last_s / PERIOD_S))
 
     def take(self, world: World, driver: object) -> None:
         """Keep this instant."""
@@ -92,5 +93,5 @@ def _moment(loop: Loop, time_s: float) -> Moment | None:
     return Moment(
         stamp_ns=seen.picture_ns, elapsed_s=time_s, picture=seen.picture, plan=seen.plan,
         approved=approved, vehicle=seen.state, safety=seen.safety, objects=seen.objects,
-        command=seen.command, latency_ms=None,
+        command=seen.command, latency_ms=None, spoken=Conversation(loop.talk).at(seen.picture_ns),
     )

@@ -69,7 +69,7 @@ class Kept:
 
     def video(self, task: Task) -> Path:
         """Of the task's film."""
-        return self.folder / "videos" / f"{task.name.replace('/', '_')}.mp4"
+        return self.folder / task.video
 
     def read(self, task: Task) -> dict[str, Any] | None:
         """A result that still holds, or None."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vla_driving.camera.images import CameraImage
 from vla_driving.camera.ingest import CameraIngest, CameraInputs
@@ -32,6 +32,7 @@ from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.supervision import Engagement, Heartbeat, SafetyState
 from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
 from vla_driving.control.bridge import ControllerBridge, Inputs
+from vla_driving.replay.drive import Arrived
 from vla_driving.safety import heartbeats
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import SafetyMonitor
@@ -74,6 +75,15 @@ class Seen:
     command: ControlCommand | None = None
 
 
+@dataclass
+class Talk:
+    """What was said in the car so far, and when it arrived."""
+
+    instructions: list[Arrived[Instruction]] = field(default_factory=list)
+    answers: list[Arrived[Answer]] = field(default_factory=list)
+    wishes: list[Arrived[Command]] = field(default_factory=list)
+
+
 class Loop:
     """One drive of the stack. Call `step` until it has gone on long enough."""
 
@@ -87,6 +97,7 @@ class Loop:
         rates = settings.rates
         self.world = world
         self.seen = Seen()
+        self.talk = Talk()
         self.motion = EgoMotion()
         self.events: list[DriveEvent] = []
         self._eye = eye
@@ -111,18 +122,18 @@ class Loop:
         self._route: Route | None = None
         self._due: deque[Plan] = deque()
         self._asked_ns: Nanoseconds = 0
-        self._instructions = 0
         self._said: list[Instruction] = []
-        self._answers: list[Answer] = []
+        self._taken = 0
         self._command: Command | None = None
 
     def say(self, text: str) -> None:
         """Give the car an instruction; it is heard with the next picture."""
-        self._instructions += 1
-        self._said.append(Instruction(
-            self.now_ns, self._instructions, text, "cockpit",
+        said = Instruction(
+            self.now_ns, len(self.talk.instructions) + 1, text, "cockpit",
             self.now_ns + nanoseconds(INSTRUCTION_S),
-        ))
+        )
+        self._said.append(said)
+        self.talk.instructions.append(Arrived(self.now_ns, said))
 
     @property
     def now_ns(self) -> Nanoseconds:
@@ -204,14 +215,16 @@ class Loop:
         out = self._reasoner.step(
             ReasonerInputs(said, self.seen.plan, states, self.seen.safety, self._route), now_ns
         )
-        self._answers += out.answers
+        self.talk.answers += [Arrived(now_ns, answer) for answer in out.answers]
         if out.command is not None:
             self._command = out.command
+            self.talk.wishes.append(Arrived(now_ns, out.command))
             self.world.obey(out.command)
 
     def take_answers(self) -> list[Answer]:
         """What the car said since this was last asked."""
-        answers, self._answers = self._answers, []
+        answers = [a.value for a in self.talk.answers[self._taken:]]
+        self._taken = len(self.talk.answers)
         return answers
 
     def _altered(self, frames: FrameSet) -> FrameSet:

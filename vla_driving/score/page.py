@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from vla_driving.replay.report_style import STYLE
+from vla_driving.score.compliance import SHUFFLE
 from vla_driving.score.definitions import DEFINITIONS, rules
 from vla_driving.score.targets import judged
 
@@ -127,20 +128,18 @@ def _checks(content: Content) -> str:
 def _films(failures: Sequence[Content]) -> str:
     if not failures:
         return _section("Failures", '<p class="empty">None.</p>')
-    figures = []
-    for failure in failures:
-        words = f"{failure['policy']}, {failure['map']}, seed {failure['seed']}"
-        film = (
-            f'<video controls preload="none" src="{escape(failure["video"])}"></video>'
-            if failure["video"] else ""
-        )
-        figures.append(
-            f"<figure>{film}<figcaption><b>{escape(words)}</b><br>{escape(failure['reason'])}"
-            "</figcaption></figure>"
-        )
-    return _section(
-        f"Failures ({len(failures)})",
-        f'<div class="films">{"".join(figures)}</div>',
+    figures = "".join(
+        _figure(f["video"], f"{f['policy']}, {f['map']}, seed {f['seed']}", f["reason"])
+        for f in failures
+    )
+    return _section(f"Failures ({len(failures)})", f'<div class="films">{figures}</div>')
+
+
+def _figure(video: str | None, title: str, words: str) -> str:
+    film = f'<video controls preload="none" src="{escape(video)}"></video>' if video else ""
+    return (
+        f"<figure>{film}<figcaption><b>{escape(title)}</b><br>{escape(words)}"
+        "</figcaption></figure>"
     )
 
 
@@ -162,13 +161,13 @@ def _instructions(content: Content) -> str:
         for name, splits in told["by_intent"].items()
     )
     missed = "".join(
-        f"<tr><td>{escape(r['intent'].replace('_', ' '))}</td><td>{escape(r['split'])}</td>"
-        f"<td>{escape(r['text'])}</td><td>{escape(r['answer'])}</td></tr>"
-        for r in told["rows"] if not r["followed"] and r["split"] != "shuffled"
+        _figure(
+            r["video"], f"{r['intent']}, {r['split']} wording".replace("_", " "),
+            f"“{r['text']}” {r['answer']}",
+        )
+        for r in told["rows"] if not r["followed"] and r["split"] != SHUFFLE
     )
-    listed = _wide(
-        f"<tr><th>intent</th><th>wordings</th><th>text</th><th>answer</th></tr>{missed}"
-    ) if missed else '<p class="empty">None.</p>'
+    listed = f'<div class="films">{missed}</div>' if missed else '<p class="empty">None.</p>'
     return _section(
         "Instructions",
         _wide("<tr><th>what</th><th class='n'>share</th><th class='n'>tried</th></tr>" + whole)

@@ -111,7 +111,7 @@ def _work(task: Task, models: Models, video: Path) -> dict[str, Any]:
 def driven(task: Task, rig: Rig, models: Models, video: Path) -> dict[str, Any]:
     """One task, and its film where it failed and one is wanted; as it is kept."""
     sees = POLICIES[task.policy].sees
-    film = Film() if task.film and sees else None
+    film = Film(task.film_s) if task.film and sees else None
     result = drive(task, rig, models, film)
     if task.film and not sees and not result.success:
         film = Film()
@@ -119,8 +119,9 @@ def driven(task: Task, rig: Rig, models: Models, video: Path) -> dict[str, Any]:
     row = result.as_dict()
     row["film"] = film is not None and not result.success
     if film is not None and row["film"]:
-        film.write(video, f"{task.policy}, {task.scenario.name}: {result.blame}",
-                   rig.camera, rig.vehicle)
+        what = f'told "{task.words[-1][1]}"' if task.words else result.blame
+        title = f"{task.policy}, {task.scenario.name}: {what}"
+        film.write(video, title, rig.camera, rig.vehicle)
     return row
 
 
