@@ -76,12 +76,12 @@ class _Told(NamedTuple):
     """One candidate's part of a judgement, and what of it fails; the rest is made when asked."""
 
     judgement: Judgement
-    index: int
+    candidate: int
     failures: tuple[Outcome, ...]
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """All of them, in the order of the table."""
-        return self.judgement.outcomes(self.index)
+        return self.judgement.outcomes(self.candidate)
 
 
 class World:

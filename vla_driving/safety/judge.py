@@ -247,7 +247,7 @@ def _by_block(
         else:
             single.append((k, check.measure))
     return [
-        (block, *(_run(indices) for indices in np.array(rows).T.tolist()))
+        (block, _run([k for k, _ in rows]), _run([row for _, row in rows]))
         for block, rows in of_block.items()
     ], single
 
