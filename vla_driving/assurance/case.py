@@ -144,7 +144,8 @@ _TAIL = """\
   each, and each that the monitor made worse. A car that turns is taken to go straight on: a stop
   for it may end in the way that it then takes, and the simulator's traffic does not yield.
 - Faults are injected one at a time.
-- The stop in lane is not always the safest place; pulling over needs an edge known to be free.
+- The stop in lane is not always the safest place; pulling over needs an edge known to be free
+  until standstill, and so a speed from which a planned stop takes no longer than is foreseen.
 """
 
 

@@ -344,11 +344,12 @@ class Approval:
         trajectory: Trajectory,
         stamp_ns: Nanoseconds,
         now_ns: Nanoseconds,
-        whole: bool = False,
+        whole: bool,
     ) -> float:
         """Time to the first contact of a trajectory of the monitor within the horizon, s.
 
-        `whole` looks to the end of the trajectory, which leaves its lane.
+        NEVER_S where there is none. `whole` looks to the end of the trajectory, which leaves its
+        lane.
         """
         own = batch(stamp_ns, (trajectory,))
         near = self.world.approach(

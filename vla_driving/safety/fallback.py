@@ -5,7 +5,6 @@ from __future__ import annotations
 from vla_driving.contract.clock import Nanoseconds
 from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.plan import Plan
-from vla_driving.contract.supervision import Manoeuvre
 from vla_driving.contract.trajectory import Trajectory
 from vla_driving.contract.vehicle import VehicleParameters, VehicleState
 from vla_driving.safety import manoeuvres
@@ -67,16 +66,18 @@ class Fallback:
         else:
             self._path = self._path.moved(change, state.stamp_ns)
 
-    def brake(
-        self, manoeuvre: Manoeuvre, state: VehicleState, now_ns: Nanoseconds
-    ) -> manoeuvres.Braking:
-        """The braking of a manoeuvre: begun where there is none, made harder where it must be."""
-        vehicle = self._vehicle
-        hard = manoeuvre == Manoeuvre.EMERGENCY_STOP
+    def brake(self, state: VehicleState, now_ns: Nanoseconds) -> manoeuvres.Braking:
+        """The braking under way; where there is none, that of a planned stop begins."""
         if self._braking is None:
-            begin = manoeuvres.emergency if hard else manoeuvres.comfortable
-            self._braking = begin(vehicle, state.acceleration, now_ns)
-        elif hard and self._braking.deceleration < vehicle.emergency_deceleration:
+            self._braking = manoeuvres.comfortable(self._vehicle, state.acceleration, now_ns)
+        return self._braking
+
+    def brake_fully(self, state: VehicleState, now_ns: Nanoseconds) -> manoeuvres.Braking:
+        """Full braking; where a softer one is under way, it goes on from what that has reached."""
+        vehicle = self._vehicle
+        if self._braking is None:
+            self._braking = manoeuvres.emergency(vehicle, state.acceleration, now_ns)
+        elif self._braking.deceleration < vehicle.emergency_deceleration:
             self._braking = manoeuvres.emergency(vehicle, self._braking.at(now_ns), now_ns)
         return self._braking
 

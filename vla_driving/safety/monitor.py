@@ -27,6 +27,7 @@ from vla_driving.safety import arbiter, engagement, manoeuvres, pull_over, repor
 from vla_driving.safety.approval import CAP_HEALS, Approval
 from vla_driving.safety.checks import STATE_CHECKS
 from vla_driving.safety.checks.table import Limits, Situation
+from vla_driving.safety.contacts import NEVER_S
 from vla_driving.safety.driver_inputs import DriverInputs
 from vla_driving.safety.engagement import Driver, Wishes
 from vla_driving.safety.fallback import Fallback
@@ -162,11 +163,17 @@ class SafetyMonitor:
         if self._last_ns is None:
             return
         passed_s = age_s(self._last_ns, now_ns)
-        if 0.0 <= passed_s <= self._settings.inputs.max_clock_step:
-            return
-        self._clock_error = (now_ns, passed_s)
-        if passed_s >= 0.0:
-            return
+        if not 0.0 <= passed_s <= self._settings.inputs.max_clock_step:
+            self._clock_error = (now_ns, passed_s)
+        if passed_s < 0.0:
+            self._forget(now_ns)
+
+    def _forget(self, now_ns: Nanoseconds) -> None:
+        """Begin anew after the clock ran back; a stop under way goes on.
+
+        What engagement and arbiter noted last needs no new stamp: the jump itself asks for a stop
+        in this very step.
+        """
         for watch in self._intake.by_field().values():
             watch.forget()
         self._intake.heartbeats.forget()
@@ -178,8 +185,7 @@ class SafetyMonitor:
         self._jumps.forget()
         self._judge.forget()
         self._fallback.rebase(now_ns)
-        self._engagement = replace(self._engagement, since_ns=now_ns, override_ns=now_ns)
-        self._arbiter = replace(self._arbiter, degraded_ns=None)
+        self._engagement = replace(self._engagement, since_ns=now_ns)
         self._reported = None
 
     def _take(self, inputs: MonitorInputs, now_ns: Nanoseconds) -> Driver:
@@ -351,16 +357,16 @@ class SafetyMonitor:
         if after == Engagement.STOPPED or self._arbiter.manoeuvre == Manoeuvre.EMERGENCY_STOP:
             return arbiter.Demand(level)
         begins = self._arbiter.manoeuvre == Manoeuvre.NONE
-        braking = self._fallback.brake(Manoeuvre.COMFORTABLE_STOP, state, now_ns)
+        braking = self._fallback.brake(state, now_ns)
         if begins and level < Level.EMERGENCY and self._turn_aside(braking, state, now_ns):
             return arbiter.Demand(level, edge_is_free=True)
-        self._contact_s = self._contact(braking, state, now_ns)
+        self._contact_s = self._contact(braking, state, now_ns, whole=False)
         free = self._contact_s >= self._settings.world.collision_horizon
         return arbiter.Demand(level, stop_is_free=free)
 
     def _contact(
         self, braking: manoeuvres.Braking, state: VehicleState, now_ns: Nanoseconds,
-        whole: bool = False,
+        whole: bool,
     ) -> float:
         """Time to the first contact of the stop under way, s; `whole`: until it stands."""
         trajectory = self._fallback.trajectory(braking, max(state.speed, 0.0))
@@ -378,7 +384,7 @@ class SafetyMonitor:
         if lane is None or aside is None:
             return False
         self._fallback.turn_to(aside)
-        if self._contact(braking, state, now_ns, whole=True) >= HORIZON_S:
+        if self._contact(braking, state, now_ns, whole=True) == NEVER_S:
             return True
         self._fallback.turn_to(lane)
         return False
@@ -454,8 +460,9 @@ class SafetyMonitor:
         if self._arbiter.manoeuvre == Manoeuvre.HOLD:
             trajectory = manoeuvres.hold()
         else:
-            braking = self._fallback.brake(self._arbiter.manoeuvre, state, now_ns)
-            trajectory = self._fallback.trajectory(braking, max(state.speed, 0.0))
+            hard = self._arbiter.manoeuvre == Manoeuvre.EMERGENCY_STOP
+            brake = self._fallback.brake_fully if hard else self._fallback.brake
+            trajectory = self._fallback.trajectory(brake(state, now_ns), max(state.speed, 0.0))
         hold = self._arbiter.manoeuvre == Manoeuvre.HOLD
         stamp_ns = self._fallback.stamp_ns
         until_ns = min(

@@ -393,7 +393,7 @@ def _ahead(
 def _leaves(item: OnPath, gap: float, now_s: float, speed: float) -> bool:
     """Whether one that comes towards us is beside the path before we meet, at the speeds of now."""
     d = item.d + item.v_d * (now_s - item.measured_s)
-    left = item.reach_d - d if item.v_d > 0.0 else item.reach_d + d
+    left = item.reach_d - np.sign(item.v_d) * d
     return left * (speed - item.v_s) < gap * abs(item.v_d)
 
 
