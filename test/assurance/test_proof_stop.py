@@ -39,7 +39,7 @@ from vla_driving.contract.vehicle import VehicleParameters
 from vla_driving.control import envelope, tracking
 from vla_driving.control import stop as bridge_stop
 from vla_driving.control.settings import LongitudinalSettings
-from vla_driving.safety import manoeuvres
+from vla_driving.safety import braking
 from vla_driving.safety.speed_profile import SUBSTEPS
 
 KINDS = ["comfortable", "emergency"]
@@ -172,13 +172,13 @@ def bridge_stands(module: ModuleType) -> None:
 @pytest.mark.requirement("SR-16")
 @pytest.mark.proof("monitor's stop: deceleration, time and distance to standstill")
 def test_the_monitors_stop_keeps_what_it_states(kind: str) -> None:
-    monitor_stop(manoeuvres, kind)
+    monitor_stop(braking, kind)
 
 
 @pytest.mark.requirement("SR-16")
 @pytest.mark.proof("monitor's stop: at most 4.0 m/s^2 where planned")
 def test_a_planned_stop_is_within_the_regulation() -> None:
-    planned_deceleration(manoeuvres)
+    planned_deceleration(braking)
 
 
 @pytest.mark.requirement("SR-17")
@@ -194,18 +194,18 @@ def test_the_bridges_own_stop_reaches_standstill() -> None:
 
 
 CONTROLS = [
-    (monitor_stop, manoeuvres, "return max(self.acceleration - change, -self.deceleration)",
+    (monitor_stop, braking, "return max(self.acceleration - change, -self.deceleration)",
      "return max(self.acceleration - change, -0.99 * self.deceleration)"),
-    (monitor_stop, manoeuvres, "return max(self.acceleration - change, -self.deceleration)",
+    (monitor_stop, braking, "return max(self.acceleration - change, -self.deceleration)",
      "return max(self.acceleration - change, -1.01 * self.deceleration)"),
-    (monitor_stop, manoeuvres, "change = self.jerk * max(age_s(self.since_ns, stamp_ns), 0.0)",
+    (monitor_stop, braking, "change = self.jerk * max(age_s(self.since_ns, stamp_ns), 0.0)",
      "change = 0.9 * self.jerk * max(age_s(self.since_ns, stamp_ns), 0.0)"),
-    (monitor_stop, manoeuvres,
+    (monitor_stop, braking,
      "return max(speed, 0.0) / self.deceleration + self.deceleration / self.jerk",
      "return 0.9 * max(speed, 0.0) / self.deceleration + self.deceleration / self.jerk"),
-    (monitor_stop, manoeuvres, "(0.5 * max(speed, 0.0) / self.deceleration + build_up_s)",
+    (monitor_stop, braking, "(0.5 * max(speed, 0.0) / self.deceleration + build_up_s)",
      "(0.45 * max(speed, 0.0) / self.deceleration + build_up_s)"),
-    (planned_deceleration, manoeuvres, "start, vehicle.comfort_deceleration,",
+    (planned_deceleration, braking, "start, vehicle.comfort_deceleration,",
      "start, vehicle.max_deceleration,"),
     (bridge_asks, bridge_stop, "min(-self._vehicle.comfort_deceleration, self._entry, planned)",
      "max(-self._vehicle.comfort_deceleration, planned)"),
@@ -236,21 +236,21 @@ def test_the_proof_fails_where_the_code_is_broken(
 def test_the_profile_is_the_recursion_that_is_proved(
     speed: float, start: float, deceleration: float, jerk: float, passed_s: float
 ) -> None:
-    braking = manoeuvres.Braking(0, start, deceleration, jerk)
+    stop = braking.Braking(0, start, deceleration, jerk)
     begin_ns = nanoseconds(passed_s)
-    distance, speeds = braking.profile(speed, begin_ns)
+    distance, speeds = stop.profile(speed, begin_ns)
     period = float(TIMES_S[0]) / SUBSTEPS
     v, way = speed, 0.0
     for k in range(POINTS):
         for part in range(SUBSTEPS):
             middle_s = begin_ns / SECOND + (k * SUBSTEPS + part + 0.5) * period
-            after = max(v + braking.at(nanoseconds(middle_s)) * period, 0.0) if v > 0.0 else 0.0
+            after = max(v + stop.at(nanoseconds(middle_s)) * period, 0.0) if v > 0.0 else 0.0
             way, v = way + 0.5 * (v + after) * period, after
         assert speeds[k] == pytest.approx(v, abs=1e-5)
         assert distance[k] == pytest.approx(way, abs=1e-4)
-    if braking.longest_s(speed) + period < TIMES_S[-1]:
+    if stop.longest_s(speed) + period < TIMES_S[-1]:
         assert speeds[-1] == 0.0
     last_step = 0.5 * max(deceleration, -start) * period**2
-    assert distance[-1] <= braking.longest_m(speed) + last_step + 1e-6
+    assert distance[-1] <= stop.longest_m(speed) + last_step + 1e-6
     # Where it stands it stays.
     assert not np.diff(distance[speeds <= 0.0]).any()

@@ -16,6 +16,7 @@ from vla_driving.contract.navigation import EngagementRequest, EngagementWish, R
 from vla_driving.contract.plan import ApprovedPlan, Plan
 from vla_driving.contract.scene import ObjectList, SceneObjects, table_of
 from vla_driving.contract.supervision import SafetyState
+from vla_driving.contract.trajectory import Trajectories
 from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
 from vla_driving.nodes import cdr
 
@@ -56,7 +57,7 @@ def same(a: Any, b: Any) -> bool:
         return type(a) is type(b) and all(
             same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a)
         )
-    if isinstance(a, tuple | SceneObjects):
+    if isinstance(a, tuple | SceneObjects | Trajectories):
         return len(a) == len(b) and all(map(same, a, b))
     return type(a) is type(b) and (a == b or (a != a and b != b))
 

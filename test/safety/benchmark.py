@@ -14,7 +14,7 @@ import argparse
 import gc
 import json
 import time
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,15 @@ from vla_driving.assurance.sources import source_hash
 from vla_driving.contract.checksum import signed
 from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.plan import Plan
-from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectList, SceneObject, SceneObjects
+from vla_driving.contract.scene import (
+    TRAVELLED,
+    LaneLine,
+    LaneLineKind,
+    ObjectList,
+    SceneObject,
+    SceneObjects,
+)
+from vla_driving.contract.trajectory import Trajectories, Trajectory
 from vla_driving.contract.vehicle import DriverState
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import SafetyMonitor
@@ -45,16 +53,15 @@ from vla_driving.safety.monitor import SafetyMonitor
 SPEED = 12.0
 
 
-ROW = np.dtype(
-    [(field.name, "u1" if field.name == "classification" else "<f4")
-     for field in fields(SceneObject)],
-    align=True,
-)
-
-
 def travelled(objects: tuple[SceneObject, ...]) -> Any:
     """The objects as the node reads them from the bytes of a message."""
-    return SceneObjects(np.array([astuple(item) for item in objects], ROW))
+    return SceneObjects(np.array([astuple(item) for item in objects], TRAVELLED))
+
+
+def proposed(trajectories: tuple[Trajectory, ...]) -> Any:
+    """The candidates as the node reads them from the bytes of a message."""
+    rows = [np.frombuffer(trajectory.as_travelled, np.float32) for trajectory in trajectories]
+    return Trajectories(np.stack(rows))
 
 
 def inputs(
@@ -86,8 +93,8 @@ def inputs(
             blocked = bool(random.random() < share) and k > 200
             plans = (
                 plan_of(
-                    tuple(constant(SPEED, 0.0, bend) for bend in bends), stamp, k // every + 1,
-                    objects=on_road if blocked else beside, lane_lines=lines,
+                    proposed(tuple(constant(SPEED, 0.0, bend) for bend in bends)), stamp,
+                    k // every + 1, objects=on_road if blocked else beside, lane_lines=lines,
                 ),
             )
         listed = (signed(ObjectList(now, k // 5, "radar", beside)),) if k % 5 == 0 else ()

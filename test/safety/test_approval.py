@@ -193,8 +193,6 @@ def test_contacts_of_the_monitors_own_stop(
     else:
         made.world.see_plan(plan_of((GOOD,), objects=(car(x, y),)))
     assert made.contact_s(GOOD, START, START, whole) == pytest.approx(contact)
-    if not whole:
-        assert made.contact_s(GOOD, START, START) == pytest.approx(contact)
 
 
 def test_a_stop_that_leaves_the_lane_is_held_against_who_drives_straight_on() -> None:

@@ -10,7 +10,6 @@ import pytest
 from drive import SETTINGS, START, VEHICLE, constant
 
 from vla_driving.contract.trajectory import POINTS, integrate
-from vla_driving.safety.approval import _numbers
 from vla_driving.safety.candidates import batch
 from vla_driving.safety.contacts import NEVER_S, STANDING, along_path, straight_on, turns
 from vla_driving.safety.counterfactuals import (
@@ -215,14 +214,15 @@ def test_a_row_at_a_time(time_s: float, value: float) -> None:
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_is_laid_at_the_car(row: int, odd: float) -> None:
     made = batch(START, (constant(5.0), constant(6.0)))
-    assert _numbers(made) is made
+    sound = Paths(made).ways
     made.values[row, 1, 7] = odd
     made.values[3, 1, 9] = odd
-    found = _numbers(made)
-    assert (found.values[row, 1, 7], found.values[3, 1, 9]) == (0.0, 0.0)
-    assert found.stamp_ns == START
-    found.values[row, 1, 7], found.values[3, 1, 9] = odd, odd
-    assert np.array_equal(found.values, made.values, equal_nan=True)
+    found = Paths(made).ways
+    assert (found[1, {1: X, 2: Y}[row], 8], found[1, HEADING, 10]) == (0.0, 0.0)
+    assert np.isfinite(found).all()
+    found[1, {1: X, 2: Y}[row], 8] = sound[1, {1: X, 2: Y}[row], 8]
+    found[1, HEADING, 10] = sound[1, HEADING, 10]
+    assert np.array_equal(found[:, :ARC], sound[:, :ARC])
 
 
 def test_one_of_several() -> None:

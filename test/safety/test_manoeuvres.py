@@ -14,17 +14,8 @@ from hypothesis import strategies as st
 from vla_driving.contract.clock import nanoseconds
 from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.trajectory import HORIZON_S, POINTS, TIMES_S, integrate
-from vla_driving.safety.manoeuvres import (
-    PLANNED_DECELERATION,
-    Braking,
-    abreast,
-    comfortable,
-    emergency,
-    hold,
-    path_of,
-    path_of_wheels,
-    stop,
-)
+from vla_driving.safety.braking import PLANNED_DECELERATION, Braking, comfortable, emergency
+from vla_driving.safety.manoeuvres import abreast, hold, path_of, path_of_wheels, stop
 
 pytestmark = pytest.mark.requirement("SR-16")
 

@@ -169,6 +169,36 @@ def test_only_a_clock_that_ran_back_voids_what_came(step_s: float, verdict: Verd
     assert check(made.step(MonitorInputs(), later), "vehicle_state_freshness")[1] == verdict
 
 
+def test_a_second_step_at_once_voids_nothing() -> None:
+    made = monitor()
+    made.step(state(START), START)
+    assert made.step(MonitorInputs(), START).approved is not None
+
+
+def test_who_let_go_before_the_clock_ran_back_is_stopped_by_that() -> None:
+    world = begun().run(0.1, steering_override=True).run(0.02)
+    assert status(world)[1] == Engagement.OVERRIDING
+    world.now_ns -= nanoseconds(5.0)
+    world.run(0.02)
+    assert status(world) == (Level.MINIMAL_RISK, Engagement.MINIMAL_RISK)
+
+
+def test_letting_go_and_calming_down_end_in_time_by_the_new_clock() -> None:
+    """The driver steers before and after the jump; a plan that is unsure had asked for a cap."""
+    world = begun(on_plan=lambda plan, world: signed_plan(plan, uncertainty=3.0))
+    world.run(0.4, steering_override=True)
+    assert status(world) == (Level.DEGRADED, Engagement.OVERRIDING)
+    world.now_ns -= nanoseconds(60.0)
+    world._pending.clear()
+    world.on_plan = lambda plan, world: plan
+    world.run(INPUTS.clock_settle + 0.5, steering_override=True)
+    assert status(world) == (Level.DEGRADED, Engagement.OVERRIDING)
+    world.run(REACTION.override_release + 0.04)
+    assert status(world)[1] == Engagement.ENABLED, text(world)
+    world.run(REACTION.degraded_hold)
+    assert status(world) == (Level.NOMINAL, Engagement.ENABLED)
+
+
 def test_waiting_to_engage_ends_in_time_by_the_new_clock() -> None:
     made, back = monitor(), START - nanoseconds(60.0)
     made.step(state(START), START)
@@ -276,6 +306,25 @@ def test_what_stands_anywhere_along_the_edge_keeps_the_stop_in_its_lane(x: float
     world, parked = beside_an_edge(), replace(car(x, -2.6), width=1.0)
     assert stops(world, parked) == Manoeuvre.COMFORTABLE_STOP
     assert aside(world) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("x", [63.5, 66.0, 72.0])
+def test_an_edge_that_is_blocked_where_the_stop_ends_is_not_free(x: float) -> None:
+    """At 15 m/s the car rolls on for more than a second after all that is foreseen."""
+    world = beside_an_edge(speed=15.0, target_speed=15.0)
+    assert stops(world, replace(car(x, -2.6), width=1.0)) == Manoeuvre.COMFORTABLE_STOP
+    assert aside(world) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_stop_that_ends_within_what_is_foreseen_ends_at_the_edge_where_that_is_free() -> None:
+    world = beside_an_edge(speed=11.9, target_speed=11.9)
+    assert stops(world) == Manoeuvre.PULL_OVER
+    assert world.approved is not None and world.approved.trajectory.speed[-1] == 0.0
+    end = float(world.approved.trajectory.x[-1]) + VEHICLE.wheelbase + VEHICLE.front_overhang
+    for gap, manoeuvre in ((0.1, Manoeuvre.COMFORTABLE_STOP), (0.5, Manoeuvre.PULL_OVER)):
+        world = beside_an_edge(speed=11.9, target_speed=11.9)
+        parked = replace(car(end + gap + 0.5 * 4.5, -2.6), width=1.0)
+        assert stops(world, parked) == manoeuvre
 
 
 def test_an_emergency_is_no_time_to_leave_the_lane() -> None:

@@ -15,7 +15,9 @@ from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.plan import Plan
 from vla_driving.contract.scene import LaneLine, LaneLineKind, SceneObject
 from vla_driving.contract.supervision import Engagement, Manoeuvre
-from vla_driving.safety.manoeuvres import StopPath, comfortable, path_of, stop
+from vla_driving.contract.trajectory import HORIZON_S
+from vla_driving.safety.braking import comfortable
+from vla_driving.safety.manoeuvres import StopPath, path_of, stop
 from vla_driving.safety.pull_over import shifted
 
 pytestmark = pytest.mark.requirement("SR-16")
@@ -129,7 +131,27 @@ def test_in_a_bend_the_edge_bends_too() -> None:
     assert outside == pytest.approx(2.4 - 0.5 * VEHICLE.width - ASIDE.edge_margin, abs=0.05)
 
 
-@given(st.floats(3.0, 25.0), st.floats(1.7, 4.4))
+def test_no_shift_where_the_car_still_rolls_when_nothing_is_foreseen_any_more() -> None:
+    """At 2 m/s^2, built up within 0.4 s, 12 m/s are 6.4 s."""
+    assert BRAKING.longest_s(12.0) == HORIZON_S
+    assert aside(edge(-2.4), speed=12.0) is not None
+    assert aside(edge(-2.4), speed=12.001) is None
+    assert aside(edge(-2.4, last=400.0), speed=20.0) is None
+
+
+@given(st.floats(3.0, 30.0), st.floats(-9.0, 3.0))
+def test_where_there_is_a_shift_the_car_stands_at_the_end_of_its_trajectory(
+    speed: float, acceleration: float
+) -> None:
+    braking = comfortable(VEHICLE, acceleration, 0)
+    path = shifted(
+        path_of(constant(speed), 0), (edge(-2.4, last=400.0),), HERE, braking, speed, VEHICLE,
+        ASIDE, 0.5,
+    )
+    assert path is None or stop(path, braking, speed).speed[-1] == 0.0
+
+
+@given(st.floats(3.0, 12.0), st.floats(1.7, 4.4))
 def test_the_shift_stays_within_its_share_of_the_lateral_limits(speed: float, off: float) -> None:
     path = aside(edge(-off, last=400.0), speed=speed, min_offset=0.1)
     if path is None:

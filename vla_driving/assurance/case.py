@@ -64,7 +64,7 @@ and every state before, by induction over steps.
 - **Envelope** (`control/envelope.py`): angle, rate, acceleration and jerk of every output,
   lateral acceleration and lateral jerk at the speed given, whatever the demand (not a number
   included), the clock and the period.
-- **Stop of the monitor** (`safety/manoeuvres.py`): deceleration, time and distance to standstill
+- **Stop of the monitor** (`safety/braking.py`): deceleration, time and distance to standstill
   as `Braking` states them; at most 4.0 m/s² where planned.
 - **Stop of the bridge** (`control/stop.py` behind the envelope): always brakes, reaches
   standstill in bounded time.
@@ -144,7 +144,8 @@ _TAIL = """\
   each, and each that the monitor made worse. A car that turns is taken to go straight on: a stop
   for it may end in the way that it then takes, and the simulator's traffic does not yield.
 - Faults are injected one at a time.
-- The stop in lane is not always the safest place; pulling over needs an edge known to be free.
+- The stop in lane is not always the safest place; pulling over needs an edge known to be free
+  until standstill, and so a speed from which a planned stop takes no longer than is foreseen.
 """
 
 

@@ -21,6 +21,7 @@ from vla_driving.contract.frames import CameraHealth
 from vla_driving.contract.navigation import EngagementRequest, Route
 from vla_driving.contract.plan import ApprovedPlan, Plan
 from vla_driving.contract.scene import ObjectList
+from vla_driving.contract.trajectory import Trajectories
 from vla_driving.contract.vehicle import ControlCommand, DriverState, VehicleState
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ T = TypeVar("T")
 _LARGEST = 3e38
 _SINGLE = np.dtype("<f4")
 Buffer: TypeAlias = bytes | npt.NDArray[np.float32]
+_VEHICLE_STATE = struct.Struct("<qQ7fB???????")
 _CONTROL = attrgetter("kind", "state", "probability", "distance", "value")
 
 
@@ -40,8 +42,10 @@ def plan_checksum(plan: Plan) -> int:
         plan.instruction_id, _single(plan.speed_cap),
     )
     parts: list[Buffer] = [head]
-    for trajectory in plan.candidates:
-        parts += _in_single((trajectory.probability,), *trajectory.arrays())
+    if isinstance(plan.candidates, Trajectories):
+        parts.append(plan.candidates.numbers)
+    else:
+        parts += [trajectory.as_travelled for trajectory in plan.candidates]
     parts += _in_single((), plan.object_table)
     for line in plan.lane_lines:
         parts += _in_single((line.kind, line.probability), line.x, line.y)
@@ -104,8 +108,7 @@ def approved_plan_checksum(plan: ApprovedPlan) -> int:
         plan.valid_until_ns, plan.source, plan.engaged, plan.hold, plan.hazard_lights,
         _single(plan.speed_cap),
     )
-    trajectory = plan.trajectory
-    return _crc(head, *_in_single((trajectory.probability,), *trajectory.arrays()))
+    return _crc(head, plan.trajectory.as_travelled)
 
 
 def command_checksum(command: ControlCommand) -> int:
@@ -128,13 +131,16 @@ def vehicle_state_checksum(state: VehicleState) -> int:
         state.speed, state.wheel_speed, state.acceleration, state.lateral_acceleration,
         state.yaw_rate, state.steering_angle, state.steering_rate,
     )
-    head = struct.pack(
-        "<qQ7fB???????",
-        state.stamp_ns, state.sequence, *map(_single, numbers), state.gear,
-        state.standstill, state.steering_override, state.brake_override,
+    rest = (
+        state.gear, state.standstill, state.steering_override, state.brake_override,
         state.accelerator_override, state.engage_button, state.cancel_button,
         state.hazard_lights,
     )
+    try:
+        head = _VEHICLE_STATE.pack(state.stamp_ns, state.sequence, *numbers, *rest)
+    except OverflowError:
+        singles = map(_single, numbers)
+        head = _VEHICLE_STATE.pack(state.stamp_ns, state.sequence, *singles, *rest)
     return _crc(head, "".join(f"{name}\0" for name in state.faults).encode())
 
 

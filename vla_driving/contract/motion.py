@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +50,7 @@ class PoseChange:
         )
 
 
-@dataclass(frozen=True)
-class _Sample:
+class _Sample(NamedTuple):
     stamp_ns: Nanoseconds
     x: float
     y: float

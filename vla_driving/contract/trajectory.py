@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +16,7 @@ HORIZON_S = POINTS * PERIOD_S
 TIMES_S: npt.NDArray[np.float32] = (np.arange(1, POINTS + 1) * PERIOD_S).astype(np.float32)
 
 FloatArray = npt.NDArray[np.float32]
+_SINGLE = np.dtype("<f4")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,40 @@ class Trajectory:
             self.time, self.x, self.y, self.heading,
             self.speed, self.acceleration, self.curvature,
         )
+
+    @cached_property
+    def as_travelled(self) -> bytes:
+        """Probability and arrays in single precision, little-endian; worked out once."""
+        with np.errstate(over="ignore"):
+            head = np.array(self.probability, _SINGLE).tobytes()
+            try:
+                return head + np.concatenate(self.arrays(), dtype=_SINGLE).tobytes()
+            except ValueError:  # they are not all of one dimension
+                parts = (np.asarray(part, _SINGLE).tobytes() for part in self.arrays())
+                return head + b"".join(parts)
+
+
+class Trajectories(Sequence[Trajectory]):
+    """Trajectories as they travelled, one row of numbers each; made when somebody asks for one.
+
+    `numbers`: (N, 449) float32, C-contiguous: the probability and `Trajectory.arrays()` in order.
+    """
+
+    def __init__(self, numbers: FloatArray) -> None:
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> Trajectory: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Trajectory, ...]: ...
+    def __getitem__(self, at: int | slice) -> Trajectory | tuple[Trajectory, ...]:
+        if isinstance(at, slice):
+            return tuple(Trajectories(self.numbers[at]))
+        row = self.numbers[at]
+        return Trajectory(float(row[0]), *row[1:].reshape(-1, POINTS))
 
 
 def integrate(

@@ -28,6 +28,7 @@ from vla_driving.contract.messages import (
     message_class,
 )
 from vla_driving.contract.scene import ObjectClass, SceneObject, SceneObjects
+from vla_driving.contract.trajectory import Trajectories, Trajectory
 
 T = TypeVar("T")
 _Reader = Callable[["_Source"], Any]
@@ -237,6 +238,9 @@ def _list_reader(cls: Any, longest: int) -> _Reader:
         return lambda source: tuple(read_struct(source) for _ in range(source.count(longest)))
     if cls is SceneObject:
         return lambda source: _objects(source.block(dtype, source.count(longest)))
+    if cls is Trajectory:
+        numbers = dtype.itemsize // _SINGLE.itemsize
+        return lambda source: _trajectories(source, source.count(longest), numbers)
     make = _maker(cls, tuple(name for name, _ in wire))
 
     def read_list(source: _Source) -> tuple[Any, ...]:
@@ -245,6 +249,10 @@ def _list_reader(cls: Any, longest: int) -> _Reader:
         return tuple(map(make, zip(*columns, strict=True)))
 
     return read_list
+
+
+def _trajectories(source: _Source, count: int, numbers: int) -> Trajectories:
+    return Trajectories(source.block(_SINGLE, count * numbers).reshape(count, numbers))
 
 
 def _objects(rows: np.ndarray[Any, Any]) -> SceneObjects:
@@ -300,6 +308,8 @@ def _first_of(name: str, attribute: str) -> str:
 @cache
 def _struct_writer(cls: Any) -> _Writer:
     """Writes the message of `cls` stretch by stretch; numbers in a row are one."""
+    if cls is Trajectory:
+        return _write_trajectory
     hints = {attribute: (name, hint) for name, attribute, hint in fields_of(cls)}
     parts: list[_Writer] = []
     names: list[str] = []
@@ -324,6 +334,10 @@ def _struct_writer(cls: Any) -> _Writer:
             part(sink, value)
 
     return write_struct
+
+
+def _write_trajectory(sink: _Sink, value: Trajectory) -> None:
+    sink.body += bytes(-len(sink.body) % 4) + value.as_travelled
 
 
 def _write_numbers(codes: str, names: list[str]) -> _Writer:

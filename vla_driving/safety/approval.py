@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +16,15 @@ from vla_driving.contract.plan import LateralAction, Plan
 from vla_driving.contract.scene import ObjectList
 from vla_driving.contract.supervision import Level
 from vla_driving.contract.trajectory import HORIZON_S, PERIOD_S, POINTS, Trajectory
-from vla_driving.safety.candidates import Batch, batch, of_values
+from vla_driving.safety.candidates import Batch, batch
 from vla_driving.safety.checks import CANDIDATE_CHECKS
-from vla_driving.safety.checks.table import Candidates, Group, Limits
-from vla_driving.safety.judge import CandidateJudge, Outcome
+from vla_driving.safety.checks.table import CandidateCheck, Candidates, Group, Limits
+from vla_driving.safety.judge import CandidateJudge, Judgement, Outcome
 from vla_driving.safety.lanes import departures
 from vla_driving.safety.obstacles import (
     Approach,
     Objects,
-    approach,
+    Surroundings,
     missing,
     moved,
     no_objects,
@@ -32,11 +33,9 @@ from vla_driving.safety.obstacles import (
 )
 from vla_driving.safety.paths import Paths
 from vla_driving.safety.report import worst
-from vla_driving.safety.settings import WorldSettings
-from vla_driving.safety.shift import sideways
+from vla_driving.safety.shift import jump
 
 _ALWAYS = tuple(check for check in CANDIDATE_CHECKS if check.always)
-_ALWAYS_NAMES = frozenset(check.name for check in _ALWAYS)
 _ON_THE_LINE = 0.1
 """m. Further beyond a lane line the outline leaves the lane, announced or not."""
 CAP_HEALS = frozenset(("headway", "lead_braking", "cut_in", "plan_limit", "speed_limit"))
@@ -62,10 +61,7 @@ class Approved:
 
 @dataclass(frozen=True, eq=False)
 class _Option:
-    """The best candidate and what its checks ask for: all of them, and those made only at approval.
-
-    `of_first` are the outcomes of the plan's first candidate, for what is told of a refused plan.
-    """
+    """The best candidate; what its checks ask for, all of them and those made at approval alone."""
 
     level: Level
     level_at_approval: Level
@@ -73,8 +69,19 @@ class _Option:
     path: Paths
     near: Approach
     sideways: npt.NDArray[np.bool_]
-    outcomes: tuple[Outcome, ...]
-    of_first: tuple[Outcome, ...]
+    judgement: Judgement
+
+
+class _Told(NamedTuple):
+    """One candidate's part of a judgement, and what of it fails; the rest is made when asked."""
+
+    judgement: Judgement
+    candidate: int
+    failures: tuple[Outcome, ...]
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """All of them, in the order of the table."""
+        return self.judgement.outcomes(self.candidate)
 
 
 class World:
@@ -83,6 +90,11 @@ class World:
     def __init__(self, limits: Limits, motion: EgoMotion) -> None:
         self._limits = limits
         self._motion = motion
+        world = limits.settings.world
+        self._to_the_horizon = Surroundings(limits.vehicle, world)
+        self._to_the_end = Surroundings(
+            limits.vehicle, replace(world, collision_horizon=HORIZON_S)
+        )
         self.scene = no_objects(0)
         self.sensor = no_objects(0)
         self._measured: Objects | None = None
@@ -109,12 +121,15 @@ class World:
         now_ns: Nanoseconds,
         speed: float,
         sideways: npt.NDArray[np.bool_],
-        settings: WorldSettings | None = None,
+        whole: bool = False,
     ) -> Approach:
-        """Scene's and sensor's objects against paths in base_link at `stamp_ns`."""
-        return approach(
-            paths, *self._both(stamp_ns), stamp_ns, now_ns, speed, sideways,
-            self._limits.vehicle, settings or self._limits.settings.world,
+        """Scene's and sensor's objects against paths in base_link at `stamp_ns`.
+
+        `whole` looks to the end of the paths instead of to the horizon.
+        """
+        surroundings = self._to_the_end if whole else self._to_the_horizon
+        return surroundings.approach(
+            paths, *self._both(stamp_ns), stamp_ns, now_ns, speed, sideways
         )
 
     def disagreement(
@@ -160,7 +175,6 @@ class Approval:
         self._motion = motion
         self._judge = CandidateJudge(CANDIDATE_CHECKS, limits)
         self._recheck = CandidateJudge(_ALWAYS, limits)
-        self._to_the_end = replace(limits.settings.world, collision_horizon=HORIZON_S)
         self._before: Batch | None = None
         self._unsafe_ns: Nanoseconds | None = None
         self.world = World(limits, motion)
@@ -168,8 +182,8 @@ class Approval:
         self.refused = False
         self._way_is_blocked = False
         self._speed_limit = math.inf
-        self._first: tuple[Outcome, ...] = ()
-        self._live: dict[str, Outcome] = {}
+        self._newest: _Told | None = None
+        self._live: _Told | None = None
         self._now: tuple[Nanoseconds, _Option] | None = None
         self.safe_speed = 0.0
         self.unseen_m: float | None = None
@@ -180,7 +194,7 @@ class Approval:
         self.world.clear()
         self.approved = self._before = None
         self.refused = self._way_is_blocked = False
-        self._first, self._live, self._now = (), {}, None
+        self._newest = self._live = self._now = None
         self._unsafe_ns = self.unseen_m = self.unlisted_m = None
 
     def consider(
@@ -196,34 +210,37 @@ class Approval:
         proposed = batch(plan.stamp_ns, plan.candidates)
         chosen = self._best(plan, proposed, speed, now_ns)
         self.refused = chosen.level > Level.DEGRADED
-        self._way_is_blocked = _is_blocked(chosen.outcomes)
-        self._first = chosen.of_first if self.refused else chosen.outcomes
-        self._before = proposed.part(0, 1)
+        failures = chosen.judgement.failures(chosen.index)
+        self._way_is_blocked = _is_blocked(failures)
+        self._newest = _Told(chosen.judgement, chosen.index, failures)
+        if self.refused and chosen.index:
+            # Of candidates that all fail, the first is what the model wanted.
+            self._newest = _Told(chosen.judgement, 0, chosen.judgement.failures(0))
+        self._before = proposed
         if not self.refused:
-            self._approve(plan, proposed, chosen, now_ns)
+            self._approve(plan, proposed, chosen, failures, now_ns)
 
     def _best(self, plan: Plan, proposed: Batch, speed: float, now_ns: Nanoseconds) -> _Option:
-        paths = Paths(_numbers(proposed))
+        paths = Paths(proposed)
         candidates = self._candidates(plan, proposed, paths, speed, now_ns)
         judgement = self._judge.judge(candidates)
         index = judgement.best()
-        outcomes = judgement.outcomes(index)
         return _Option(
             judgement.reaction(index), judgement.reaction_at_approval(index), index,
             paths.only(index), candidates.near.only(index),
-            candidates.sideways[index : index + 1], outcomes,
-            judgement.outcomes(0) if index else outcomes,
+            candidates.sideways[index : index + 1], judgement,
         )
 
     def _approve(
-        self, plan: Plan, proposed: Batch, chosen: _Option, now_ns: Nanoseconds
+        self, plan: Plan, proposed: Batch, chosen: _Option, failures: tuple[Outcome, ...],
+        now_ns: Nanoseconds,
     ) -> None:
         longest_ns = plan.stamp_ns + nanoseconds(self._limits.settings.inputs.plan_max_age)
         self.approved = Approved(
             plan, plan.candidates[chosen.index], proposed.part(chosen.index, chosen.index + 1),
             chosen.path, min(plan.valid_until_ns, longest_ns), chosen.level_at_approval,
             chosen.sideways,
-            frozenset(o.check.name for o in chosen.outcomes if o.counts) - _ALWAYS_NAMES,
+            frozenset(o.check.name for o in failures if not _is_live(o)),
         )
         self.unseen_m, self.unlisted_m = self.world.disagreement(chosen.path, plan.stamp_ns)
         self._now = (now_ns, chosen)
@@ -238,12 +255,13 @@ class Approval:
         approved = self.approved
         min_left = self._limits.settings.plan.min_left
         if approved is None or age_s(now_ns, approved.until_ns) < min_left:
-            self._live = {}
+            self._live = None
             return Level.MINIMAL_RISK
         if self._now is not None and self._now[0] == now_ns:
             chosen = self._now[1]
-            live = [o for o in chosen.outcomes if o.check.name in _ALWAYS_NAMES]
-            return self._followed(live, chosen.near, approved.level, now_ns)
+            return self._followed(
+                chosen.judgement, chosen.index, chosen.near, approved, now_ns
+            )
         near = self.world.approach(
             approved.paths, approved.batch.stamp_ns, now_ns, speed, approved.sideways
         )
@@ -255,15 +273,17 @@ class Approval:
                 speed, approved.sideways,
             )
         )
-        return self._followed(judgement.outcomes(0), near, approved.level, now_ns)
+        return self._followed(judgement, 0, near, approved, now_ns)
 
     def _followed(
-        self, live: Iterable[Outcome], near: Approach, level: Level, now_ns: Nanoseconds
+        self, judgement: Judgement, index: int, near: Approach, approved: Approved,
+        now_ns: Nanoseconds,
     ) -> Level:
-        self._live = {o.check.name: o for o in live}
-        self.safe_speed = _safe_speed(near, self._live)
-        reaction = max(o.reaction for o in self._live.values())
-        return self._confirmed(reaction, level, now_ns)
+        failures = tuple(o for o in judgement.failures(index) if _is_live(o))
+        self._live = _Told(judgement, index, failures)
+        self.safe_speed = _safe_speed(near, failures)
+        reaction = max((o.reaction for o in failures), default=Level.NOMINAL)
+        return self._confirmed(reaction, approved.level, now_ns)
 
     def _confirmed(self, reaction: Level, level: Level, now_ns: Nanoseconds) -> Level:
         if reaction <= Level.DEGRADED:
@@ -278,16 +298,31 @@ class Approval:
 
     def way_is_blocked(self) -> bool:
         """Whether nothing is wrong with the newest plan but what is in its way."""
-        return self._way_is_blocked or (not self.refused and _is_blocked(self._live.values()))
+        return self._way_is_blocked or (not self.refused and _is_blocked(self._live_failures()))
 
     def failing(self) -> frozenset[str]:
         """Checks that the plan which is followed fails: when it was approved, and now."""
-        now = frozenset(name for name, o in self._live.items() if o.counts)
+        now = frozenset(o.check.name for o in self._live_failures())
         return now if self.approved is None else now | self.approved.failing
 
     def shown(self) -> tuple[Outcome, ...]:
         """Outcomes of the candidate checks for the newest plan, those of every step as of now."""
-        return tuple(self._live.get(o.check.name, o) for o in self._first)
+        if self._newest is None:
+            return ()
+        outcomes, live = self._newest.outcomes(), {}
+        if self._live is not None:
+            live = {o.check.name: o for o in self._live.outcomes() if _is_live(o)}
+        return tuple(live.get(o.check.name, o) for o in outcomes)
+
+    def failures(self) -> tuple[Outcome, ...]:
+        """Those of them that fail; first the ones as of now."""
+        of_newest = () if self._newest is None else self._newest.failures
+        if self._live is None:
+            return of_newest
+        return (*self._live.failures, *(o for o in of_newest if not _is_live(o)))
+
+    def _live_failures(self) -> tuple[Outcome, ...]:
+        return () if self._live is None else self._live.failures
 
     def cause(self, counting: list[Outcome]) -> Outcome | None:
         """The worst of the state's failing checks and of those on the plan.
@@ -295,29 +330,31 @@ class Approval:
         A plan that ran out because newer ones were refused is told by what they were refused for.
         """
         others = [o for o in counting if o.check.name != "plan_validity"]
-        found = worst([*self._live.values(), *others])
+        of_newest = () if self._newest is None else self._newest.failures
+        found = worst([*self._live_failures(), *others])
         if found is not None and found.reaction >= Level.MINIMAL_RISK:
             return found
         if len(others) < len(counting):
-            refused = worst(self._first) if self.refused else None
+            refused = worst(of_newest) if self.refused else None
             return refused or next(o for o in counting if o.check.name == "plan_validity")
-        return found or (None if self.refused else worst(self._first))
+        return found or (None if self.refused else worst(of_newest))
 
     def contact_s(
         self,
         trajectory: Trajectory,
         stamp_ns: Nanoseconds,
         now_ns: Nanoseconds,
-        whole: bool = False,
+        whole: bool,
     ) -> float:
         """Time to the first contact of a trajectory of the monitor within the horizon, s.
 
-        `whole` looks to the end of the trajectory, which leaves its lane.
+        NEVER_S where there is none. `whole` looks to the end of the trajectory, which leaves its
+        lane.
         """
         own = batch(stamp_ns, (trajectory,))
         near = self.world.approach(
             Paths(own), stamp_ns, now_ns, float(trajectory.speed[0]), np.array([whole]),
-            self._to_the_end if whole else None,
+            whole,
         )
         return min(float(near.scene_s[0]), float(near.sensor_s[0]))
 
@@ -362,13 +399,13 @@ class Approval:
         change = self._motion.change(reference.stamp_ns, proposed.stamp_ns)
         if change is None:
             return None
-        x, y = change.to_second(reference.x[0], reference.y[0])
-        if not (x[1:] >= x[:-1]).all():
-            # It turns by more than a right angle, or is not finite: sideways means nothing.
-            return None
-        first = min(max(round(now_s / PERIOD_S), 0), len(x) - 1)
+        first = min(max(round(now_s / PERIOD_S), 0), POINTS - 1)
         horizon = max(round(self._limits.settings.plan.shift_horizon / PERIOD_S), 1)
-        return sideways(proposed.values, x, y, first, min(first + horizon, POINTS))
+        known, shift = jump(
+            proposed.values, reference.values, change.dx, change.dy, change.dyaw, first,
+            min(first + horizon, POINTS),
+        )
+        return shift if known else None
 
 
 def _is_blocked(outcomes: Iterable[Outcome]) -> bool:
@@ -377,16 +414,13 @@ def _is_blocked(outcomes: Iterable[Outcome]) -> bool:
     return groups == {Group.WORLD}
 
 
-def _safe_speed(near: Approach, live: dict[str, Outcome]) -> float:
+def _is_live(outcome: Outcome) -> bool:
+    """Whether its check is made in every step."""
+    return isinstance(outcome.check, CandidateCheck) and outcome.check.always
+
+
+def _safe_speed(near: Approach, failures: Iterable[Outcome]) -> float:
     """Speed at which the distances to others are enough or become so, m/s."""
     speed = float(near.safe_speed[0])
-    return min(speed, float(near.lead_speed[0])) if live["headway"].counts else speed
-
-
-def _numbers(proposed: Batch) -> Batch:
-    """The same with 0 for what is not finite, so that its objects can be worked out at all."""
-    if np.isfinite(proposed.values[1:3]).all():
-        return proposed
-    values = proposed.values.copy()
-    values[1:4] = np.nan_to_num(values[1:4], posinf=0.0, neginf=0.0)
-    return of_values(proposed.stamp_ns, values)
+    close = any(o.check.name == "headway" for o in failures)
+    return min(speed, float(near.lead_speed[0])) if close else speed

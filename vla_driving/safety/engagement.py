@@ -140,6 +140,8 @@ def step(
     for row in _ROWS[state.engagement]:
         if row.condition(moment):
             return EngagementState(row.target, now_ns, override_ns)
+    if override_ns == state.override_ns:
+        return state
     return replace(state, override_ns=override_ns)
 
 

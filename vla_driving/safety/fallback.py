@@ -5,10 +5,10 @@ from __future__ import annotations
 from vla_driving.contract.clock import Nanoseconds
 from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.plan import Plan
-from vla_driving.contract.supervision import Manoeuvre
 from vla_driving.contract.trajectory import Trajectory
 from vla_driving.contract.vehicle import VehicleParameters, VehicleState
 from vla_driving.safety import manoeuvres
+from vla_driving.safety.braking import Braking, comfortable, emergency
 
 
 class Fallback:
@@ -18,10 +18,10 @@ class Fallback:
         self._vehicle = vehicle
         self._motion = motion
         self._path: manoeuvres.StopPath | None = None
-        self._braking: manoeuvres.Braking | None = None
+        self._braking: Braking | None = None
 
     @property
-    def braking(self) -> manoeuvres.Braking | None:
+    def braking(self) -> Braking | None:
         """The stop under way, or None."""
         return self._braking
 
@@ -47,7 +47,7 @@ class Fallback:
         """The clock ran back: the stop goes on from here, where the wheels point."""
         if self._braking is not None:
             reached = self._braking.at(self.stamp_ns)
-            self._braking = manoeuvres.Braking(
+            self._braking = Braking(
                 now_ns, reached, self._braking.deceleration, self._braking.jerk
             )
         self._path = None
@@ -67,20 +67,22 @@ class Fallback:
         else:
             self._path = self._path.moved(change, state.stamp_ns)
 
-    def brake(
-        self, manoeuvre: Manoeuvre, state: VehicleState, now_ns: Nanoseconds
-    ) -> manoeuvres.Braking:
-        """The braking of a manoeuvre: begun where there is none, made harder where it must be."""
-        vehicle = self._vehicle
-        hard = manoeuvre == Manoeuvre.EMERGENCY_STOP
+    def brake(self, state: VehicleState, now_ns: Nanoseconds) -> Braking:
+        """The braking under way; where there is none, that of a planned stop begins."""
         if self._braking is None:
-            begin = manoeuvres.emergency if hard else manoeuvres.comfortable
-            self._braking = begin(vehicle, state.acceleration, now_ns)
-        elif hard and self._braking.deceleration < vehicle.emergency_deceleration:
-            self._braking = manoeuvres.emergency(vehicle, self._braking.at(now_ns), now_ns)
+            self._braking = comfortable(self._vehicle, state.acceleration, now_ns)
         return self._braking
 
-    def trajectory(self, braking: manoeuvres.Braking, speed: float) -> Trajectory:
+    def brake_fully(self, state: VehicleState, now_ns: Nanoseconds) -> Braking:
+        """Full braking; where a softer one is under way, it goes on from what that has reached."""
+        vehicle = self._vehicle
+        if self._braking is None:
+            self._braking = emergency(vehicle, state.acceleration, now_ns)
+        elif self._braking.deceleration < vehicle.emergency_deceleration:
+            self._braking = emergency(vehicle, self._braking.at(now_ns), now_ns)
+        return self._braking
+
+    def trajectory(self, braking: Braking, speed: float) -> Trajectory:
         """Braking along the path from `speed` in m/s; call `follow` before."""
         if self._path is None:
             raise RuntimeError("no path to stop along")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vla_driving.contract.clock import SECOND, Nanoseconds, age_s
 from vla_driving.contract.motion import MAX_GAP_S, EgoMotion
@@ -16,8 +16,7 @@ from vla_driving.safety.settings import FollowingSettings
 _MAX_ENTRIES = 1024
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     """Approved pose and speed summed up to an instant, and the measured speed then.
 
     `acceleration` is what could be reached by then of the approved one.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import repeat
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +23,14 @@ from vla_driving.safety.checks.table import (
     fails,
     line,
 )
+from vla_driving.safety.compiled import compiled
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+_Indices: TypeAlias = slice | npt.NDArray[np.intp]
 
 _PASSING = (Verdict.PASS, Verdict.WARN)
 _NOTHING = object()
-_VERDICT = (Verdict.PASS, Verdict.FAIL)
-_SILENT = repeat(None)
 
 
 class Outcome(NamedTuple):
@@ -63,6 +65,11 @@ class Outcome(NamedTuple):
         )
 
 
+_Fields: TypeAlias = tuple[
+    StateCheck | CandidateCheck, Verdict, float, float, str | None, bool
+]
+
+
 class StateJudge:
     """Runs the checks of the state, each with its own time to be confirmed."""
 
@@ -72,8 +79,12 @@ class StateJudge:
             for check in checks
         )
         self._since: dict[str, Nanoseconds] = {}
-        self._found: list[Outcome] = [Outcome(c, Verdict.FAIL, math.nan, 0.0) for c in checks]
+        # The fields of an `Outcome` each: most are good, and of those few are ever asked for.
+        self._found: list[_Fields] = [
+            (c, Verdict.FAIL, math.nan, 0.0, None, False) for c in checks
+        ]
         self._passed = [False] * len(checks)
+        self._noticed: set[int] = set()
         by_reader: dict[Callable[[Situation], object] | None, list[int]] = {}
         for k, check in enumerate(checks):
             by_reader.setdefault(check.reads, []).append(k)
@@ -87,7 +98,21 @@ class StateJudge:
 
     def outcomes(self, situation: Situation) -> tuple[Outcome, ...]:
         """Outcomes in the order of the table."""
+        self.look(situation)
+        return self.all()
+
+    def all(self) -> tuple[Outcome, ...]:
+        """The outcomes of the last look in the order of the table; one that stays is the same."""
+        found = self._found
+        for k, fields in enumerate(found):
+            if not isinstance(fields, Outcome):
+                found[k] = Outcome._make(fields)
+        return tuple(cast("list[Outcome]", found))
+
+    def look(self, situation: Situation) -> list[Outcome]:
+        """Make the checks; outcomes other than PASS in the order of the table."""
         now_ns, since, found = situation.now_ns, self._since, self._found
+        passed, noticed = self._passed, self._noticed
         for k in self._due(situation):
             check, limit, confirm_s = self._rows[k]
             try:
@@ -101,15 +126,20 @@ class StateJudge:
                 value, verdict, says = math.nan, Verdict.FAIL, _broken(check.name, error)
             if verdict in _PASSING:
                 since.pop(check.name, None)
-                found[k], self._passed[k] = Outcome(check, verdict, value, limit, says), True
+                found[k], passed[k] = (check, verdict, value, limit, says, False), True
+                if verdict is Verdict.PASS:
+                    noticed.discard(k)
+                else:
+                    noticed.add(k)
                 continue
-            self._passed[k] = False
+            passed[k] = False
+            noticed.add(k)
             since_ns = since.setdefault(check.name, now_ns)
             confirmed = age_s(since_ns, now_ns) >= confirm_s
             if not confirmed and verdict == Verdict.FAIL:
                 verdict = Verdict.WARN
-            found[k] = Outcome(check, verdict, value, limit, says, confirmed)
-        return tuple(found)
+            found[k] = (check, verdict, value, limit, says, confirmed)
+        return [Outcome._make(found[k]) for k in sorted(noticed)]
 
     def _due(self, situation: Situation) -> list[int]:
         """Rows whose outcome may differ from that of the step before."""
@@ -131,43 +161,78 @@ def _broken(name: str, error: Exception) -> str:
     return f"check {name} is broken: {type(error).__name__}: {str(error)[:80]}"
 
 
+@compiled(
+    np.zeros((1, 1)), np.zeros(1), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.bool_)
+)
+def _judged(
+    values: FloatArray, signs: FloatArray, limits: FloatArray, reactions: IntArray,
+    once: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.bool_], IntArray]:
+    """Which of the (K, C) values fail, and the highest reactions (2, C) that this asks for.
+
+    Values times their signs fail above the limits, and where they are no number. The reactions:
+    of all checks, and of those made `once`.
+    """
+    failed, asked = np.empty(values.shape, np.bool_), np.zeros((2, values.shape[1]), np.int64)
+    for k in range(values.shape[0]):
+        for c in range(values.shape[1]):
+            failed[k, c] = not values[k, c] * signs[k] <= limits[k]
+            if failed[k, c]:
+                asked[0, c] = max(asked[0, c], reactions[k])
+                if once[k]:
+                    asked[1, c] = max(asked[1, c], reactions[k])
+    return failed, asked
+
+
 @dataclass(frozen=True, eq=False)
 class Judgement:
     """Values and failures of K checks on C candidates: (K, C) each.
 
-    `reactions` is (K, C): what each check asks for, 0 where it passes.
+    `asked` is (2, C): the highest reaction that a candidate's failures ask for, of all checks and
+    of those that are not made again in every step.
     """
 
     checks: tuple[CandidateCheck, ...]
     limits: tuple[float, ...]
-    values: npt.NDArray[np.float64]
-    reactions: npt.NDArray[np.int64]
+    values: FloatArray
     failed: npt.NDArray[np.bool_]
+    asked: IntArray
     broken: dict[str, str]
 
     def reaction(self, candidate: int) -> Level:
         """Highest reaction that a candidate's failures ask for."""
-        return Level(max(self.reactions[:, candidate].tolist()))
+        return Level(self.asked[0, candidate])
 
     def reaction_at_approval(self, candidate: int) -> Level:
         """The same, of the checks that are not made again in every step."""
-        asked = zip(self.checks, self.reactions[:, candidate].tolist(), strict=True)
-        return Level(max((level for check, level in asked if not check.always), default=0))
+        return Level(self.asked[1, candidate])
 
     def best(self) -> int:
         """The candidate whose failures ask for least; the first of equals."""
-        return int(np.maximum.reduce(self.reactions, axis=0).argmin())
+        return int(self.asked[0].argmin())
 
     def outcomes(self, candidate: int) -> tuple[Outcome, ...]:
         """Outcomes of one candidate in the order of the table."""
-        values, failed = self.values[:, candidate].tolist(), self.failed[:, candidate].tolist()
-        verdicts = [_VERDICT[bad] for bad in failed]
-        says = [self.broken.get(check.name) for check in self.checks] if self.broken else _SILENT
-        rows = zip(self.checks, verdicts, values, self.limits, says, failed, strict=False)
-        return tuple(map(Outcome._make, rows))
+        return self._made(candidate, self.failed[:, candidate].tolist(), range(len(self.checks)))
 
+    def failures(self, candidate: int) -> tuple[Outcome, ...]:
+        """Those of them that fail."""
+        failed = self.failed[:, candidate].tolist()
+        if True not in failed:
+            return ()
+        return self._made(candidate, failed, [k for k, bad in enumerate(failed) if bad])
 
-_Indices: TypeAlias = npt.NDArray[np.intp]
+    def _made(
+        self, candidate: int, failed: list[bool], rows: Iterable[int]
+    ) -> tuple[Outcome, ...]:
+        values = self.values[:, candidate].tolist()
+        return tuple(
+            Outcome(
+                self.checks[k], Verdict.FAIL if failed[k] else Verdict.PASS, values[k],
+                self.limits[k], self.broken.get(self.checks[k].name), failed[k],
+            )
+            for k in rows
+        )
 
 
 def _by_block(
@@ -181,7 +246,17 @@ def _by_block(
             of_block.setdefault(check.measure.block, []).append((k, check.measure.row))
         else:
             single.append((k, check.measure))
-    return [(block, *np.array(rows).T) for block, rows in of_block.items()], single
+    return [
+        (block, _run([k for k, _ in rows]), _run([row for _, row in rows]))
+        for block, rows in of_block.items()
+    ], single
+
+
+def _run(indices: list[int]) -> _Indices:
+    """A slice where the indices follow on, which is several times as fast."""
+    if indices == list(range(indices[0], indices[-1] + 1)):
+        return slice(indices[0], indices[-1] + 1)
+    return np.array(indices)
 
 
 class CandidateJudge:
@@ -191,30 +266,28 @@ class CandidateJudge:
         self._checks = checks
         self._limits = tuple(check.limit(limits) for check in checks)
         # Signed so that more is always worse.
-        self._sign = np.array([-1.0 if check.at_least else 1.0 for check in checks])[:, None]
-        self._column = np.array(self._limits)[:, None] * self._sign
+        self._signs = np.array([-1.0 if check.at_least else 1.0 for check in checks])
+        self._highest = np.array(self._limits) * self._signs
         self._blocks, self._single = _by_block(checks)
-        self._reaction = np.array([int(check.reaction) for check in checks])[:, None]
+        self._reactions = np.array([int(check.reaction) for check in checks])
+        self._once = np.array([not check.always for check in checks])
 
     def judge(self, candidates: Candidates) -> Judgement:
         """Values of every check for every candidate; NaN where a check is broken."""
-        count = len(candidates.batch)
-        values = np.full((len(self._checks), count), np.nan)
+        values = np.empty((len(self._checks), len(candidates.batch)))
+        values.fill(math.nan)
         broken: dict[str, str] = {}
-        with np.errstate(all="ignore"):
-            for measure, rows, rows_of_block in self._blocks:
-                try:
-                    values[rows] = measure(candidates)[rows_of_block]
-                except Exception as error:  # see StateJudge
-                    names = [self._checks[k].name for k in rows]
-                    broken.update({name: _broken(name, error) for name in names})
-            for k, measure in self._single:
-                try:
-                    values[k] = measure(candidates)
-                except Exception as error:
-                    name = self._checks[k].name
-                    broken[name] = _broken(name, error)
-            failed = ~(values * self._sign <= self._column)
-        return Judgement(
-            self._checks, self._limits, values, failed * self._reaction, failed, broken
-        )
+        for measure, rows, rows_of_block in self._blocks:
+            try:
+                values[rows] = measure(candidates)[rows_of_block]
+            except Exception as error:  # see StateJudge
+                names = [self._checks[k].name for k in np.arange(len(values))[rows]]
+                broken.update({name: _broken(name, error) for name in names})
+        for k, measure in self._single:
+            try:
+                values[k] = measure(candidates)
+            except Exception as error:
+                name = self._checks[k].name
+                broken[name] = _broken(name, error)
+        failed, asked = _judged(values, self._signs, self._highest, self._reactions, self._once)
+        return Judgement(self._checks, self._limits, values, failed, asked, broken)

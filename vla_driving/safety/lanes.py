@@ -43,24 +43,34 @@ def departures(
     `lane_horizon`, square to the line; where a line does not reach, nothing is said. `lines` are in
     the batch's frame.
     """
-    lane, edge = np.zeros(len(batch)), np.zeros(len(batch))
-    usable = [line for line in lines[:MAX_LANE_LINES] if is_usable(line, settings.min_probability)]
-    if not usable:
-        return lane, edge
+    likely = [line for line in lines[:MAX_LANE_LINES] if _is_likely(line, settings.min_probability)]
+    if not likely:
+        return np.zeros(len(batch)), np.zeros(len(batch))
     first = min(max(int(now_s * 10.0), 0), POINTS - 1)
     last = min(first + int(settings.lane_horizon * 10.0) + 1, POINTS)
-    for line in usable:
-        _widen(
-            edge if line.kind in _EDGES else lane, batch.values, first, last,
-            _points(line.x[:MAX_LINE_POINTS]), _points(line.y[:MAX_LINE_POINTS]),
-            1.0 if line.kind in _LEFT else -1.0, vehicle.wheelbase, 0.5 * vehicle.width,
-            line.kind not in _EDGES,
-        )
+    x = np.concatenate([line.x[:MAX_LINE_POINTS] for line in likely], dtype=np.float64)
+    y = np.concatenate([line.y[:MAX_LINE_POINTS] for line in likely], dtype=np.float64)
+    kinds = np.array([
+        (min(len(line.x), MAX_LINE_POINTS), line.kind in _EDGES, line.kind in _LEFT)
+        for line in likely
+    ], np.int64)
+    lane, edge = _beyond(
+        batch.values, first, last, x, y, kinds, vehicle.wheelbase, 0.5 * vehicle.width
+    )
     return lane, edge
 
 
 def is_usable(line: LaneLine, min_probability: float) -> bool:
     """Whether a line is likely enough, finite, and runs forward in at least two points."""
+    if not _is_likely(line, min_probability):
+        return False
+    return bool(
+        _runs_forward(_points(line.x[:MAX_LINE_POINTS]), _points(line.y[:MAX_LINE_POINTS]))
+    )
+
+
+def _is_likely(line: LaneLine, min_probability: float) -> bool:
+    """What of `is_usable` can be said without a look at every point."""
     # A NaN probability compares false and drops the line, too.
     if not line.probability >= min_probability:
         return False
@@ -68,20 +78,25 @@ def is_usable(line: LaneLine, min_probability: float) -> bool:
     if len(x) < 2 or len(x) != len(y):
         return False
     # So far apart that single precision cannot say how far is no line.
-    return math.isfinite(x[0] - x[-1]) and bool(_runs_forward(_points(x), _points(y)))
+    return math.isfinite(x[0] - x[-1])
 
 
 def _points(values: npt.ArrayLike) -> FloatArray:
     return np.array(values, np.float64)
 
 
-@compiled(np.zeros(1), np.zeros(1))
-def _runs_forward(x: FloatArray, y: FloatArray) -> bool:
+@part
+def _forward(x: FloatArray, y: FloatArray) -> bool:
     """Whether x increases, which what is no number never does, and all of y is finite."""
     sound = np.isfinite(y[0])
     for k in range(1, len(x)):
         sound = sound and x[k] > x[k - 1] and np.isfinite(y[k])
     return sound
+
+
+@compiled(np.zeros(1), np.zeros(1))
+def _runs_forward(x: FloatArray, y: FloatArray) -> bool:
+    return _forward(x, y)
 
 
 @part
@@ -95,9 +110,7 @@ def _left_of(line_x: FloatArray, line_y: FloatArray, x: float, y: float) -> floa
     return offset / np.sqrt(1.0 + slope * slope)
 
 
-@compiled(
-    np.zeros(1), np.zeros((7, 1, POINTS)), 0, 0, np.zeros(1), np.zeros(1), 0.0, 0.0, 0.0, True
-)
+@part
 def _widen(
     worst: FloatArray, values: FloatArray, first: int, last: int, line_x: FloatArray,
     line_y: FloatArray, side: float, wheelbase: float, half: float, back: bool,
@@ -127,3 +140,28 @@ def _widen(
             before = most
         if before < np.inf:
             worst[c] = max(worst[c], before)
+
+
+@compiled(
+    np.zeros((7, 1, POINTS)), 0, 0, np.zeros(1), np.zeros(1), np.zeros((1, 3), np.int64), 0.0, 0.0
+)
+def _beyond(
+    values: FloatArray, first: int, last: int, x: FloatArray, y: FloatArray,
+    kinds: npt.NDArray[np.int64], wheelbase: float, half: float,
+) -> FloatArray:
+    """(2, C): what `departures` says of lanes and of edges, for lines whose points follow on.
+
+    `kinds` has a row a line: its number of points, whether it is an edge, whether on the left. One
+    that does not run forward is none.
+    """
+    worst, begin = np.zeros((2, values.shape[1])), 0
+    for n in range(len(kinds)):
+        end, is_edge = begin + kinds[n, 0], kinds[n, 1] == 1
+        line_x, line_y = x[begin:end], y[begin:end]
+        begin = end
+        if _forward(line_x, line_y):
+            _widen(
+                worst[1] if is_edge else worst[0], values, first, last, line_x, line_y,
+                1.0 if kinds[n, 2] == 1 else -1.0, wheelbase, half, not is_edge,
+            )
+    return worst

@@ -14,6 +14,7 @@ class Lateness:
 
     def __init__(self) -> None:
         self._sets: dict[str, int] = {}
+        self._lost: frozenset[str] = frozenset()
 
     def take(self, health: CameraHealth) -> None:
         """One more set, newer than those before."""
@@ -21,11 +22,12 @@ class Lateness:
             camera.name: self._sets.get(camera.name, 0) + 1
             for camera in health.cameras if camera.status in LATE
         }
+        self._lost = frozenset(name for name, sets in self._sets.items() if sets >= LOST_AFTER)
 
     def forget(self) -> None:
         """Start anew, after a jump of the clock."""
-        self._sets = {}
+        self._sets, self._lost = {}, frozenset()
 
     def lost(self) -> frozenset[str]:
         """Names of the cameras that have been late for too many sets."""
-        return frozenset(name for name, sets in self._sets.items() if sets >= LOST_AFTER)
+        return self._lost

@@ -1,8 +1,7 @@
 """The monitor's own driving: stop along the last approved path, and hold.
 
 Nothing but that path and the vehicle state goes in, so it works with camera, model and cockpit
-dead. The path is carried along as the car moves; the braking builds up once, from the acceleration
-at which the stop began, and does not start anew with every message.
+dead. The path is carried along as the car moves.
 """
 
 from __future__ import annotations
@@ -15,12 +14,15 @@ import numpy.typing as npt
 
 from vla_driving.contract.clock import Nanoseconds, age_s
 from vla_driving.contract.motion import PoseChange
-from vla_driving.contract.trajectory import TIMES_S, Trajectory, standing
+from vla_driving.contract.trajectory import POINTS, TIMES_S, Trajectory, standing
 from vla_driving.contract.vehicle import VehicleParameters, VehicleState
-from vla_driving.safety.speed_profile import speed_profile
+from vla_driving.safety.braking import Braking
+from vla_driving.safety.compiled import compiled, part
+from vla_driving.safety.speed_profile import braked
 
 FloatArray = npt.NDArray[np.float64]
 
+_PERIOD_S = float(TIMES_S[0])
 _EXTENSION_M = 120.0
 EXTENSION_STEP_M = 2.0
 """A path that is too short for the stop is carried on at its last mean curvature."""
@@ -86,79 +88,49 @@ def _extended(
     )
 
 
-@dataclass(frozen=True)
-class Braking:
-    """One stop: deceleration in m/s² and jerk in m/s³, both positive, from `acceleration` on."""
-
-    since_ns: Nanoseconds
-    acceleration: float
-    deceleration: float
-    jerk: float
-
-    def at(self, stamp_ns: Nanoseconds) -> float:
-        """Acceleration asked for at an instant, m/s²."""
-        change = self.jerk * max(age_s(self.since_ns, stamp_ns), 0.0)
-        if self.acceleration >= -self.deceleration:
-            return max(self.acceleration - change, -self.deceleration)
-        return min(self.acceleration + change, -self.deceleration)
-
-    def longest_s(self, speed: float) -> float:
-        """Time to standstill from `speed` in m/s, with the full build-up still to come."""
-        return max(speed, 0.0) / self.deceleration + self.deceleration / self.jerk
-
-    def longest_m(self, speed: float) -> float:
-        """Distance to standstill from `speed` in m/s, with the full build-up still to come."""
-        build_up_s = self.deceleration / self.jerk
-        return max(speed, 0.0) * (0.5 * max(speed, 0.0) / self.deceleration + build_up_s)
-
-    def profile(self, speed: float, stamp_ns: Nanoseconds) -> tuple[FloatArray, FloatArray]:
-        """Distance in m and speed in m/s, (64,) at TIMES_S after `stamp_ns`, from `speed` on."""
-        start_s = max(age_s(self.since_ns, stamp_ns), 0.0)
-        return speed_profile(
-            start_s, float(speed), float(self.acceleration), self.deceleration, self.jerk
-        )
-
-
-PLANNED_DECELERATION = 4.0
-"""m/s². No planned stop brakes harder, not even at its begin (UN R157 section 5.5)."""
-
-
-def comfortable(vehicle: VehicleParameters, acceleration: float, now_ns: Nanoseconds) -> Braking:
-    """A planned stop, in lane or beside it, from the acceleration measured now, m/s²."""
-    start = min(max(acceleration, -PLANNED_DECELERATION), 0.0)
-    return Braking(now_ns, start, vehicle.comfort_deceleration, vehicle.max_jerk)
-
-
-def emergency(vehicle: VehicleParameters, acceleration: float, now_ns: Nanoseconds) -> Braking:
-    """Full braking from the acceleration measured now, m/s²."""
-    start = min(max(acceleration, -vehicle.emergency_deceleration), 0.0)
-    return Braking(now_ns, start, vehicle.emergency_deceleration, vehicle.emergency_jerk)
-
-
 def stop(path: StopPath, braking: Braking, speed: float) -> Trajectory:
     """Braking along a path, in base_link at the path's stamp, from `speed` in m/s then."""
-    distance, speeds = braking.profile(speed, path.stamp_ns)
-    arc = abreast(path) + distance
-    before = np.concatenate([[max(speed, 0.0)], speeds[:-1]])
-    single = np.float32
-    return Trajectory(
-        probability=1.0,
-        time=TIMES_S,
-        x=np.interp(arc, path.arc, path.x).astype(single),
-        y=np.interp(arc, path.arc, path.y).astype(single),
-        heading=np.interp(arc, path.arc, path.heading).astype(single),
-        speed=speeds.astype(single),
-        acceleration=((speeds - before) / float(TIMES_S[0])).astype(single),
-        curvature=np.interp(arc, path.arc, path.curvature).astype(single),
+    start_s = max(age_s(braking.since_ns, path.stamp_ns), 0.0)
+    rows = _driven(
+        path.arc, path.x, path.y, path.heading, path.curvature, start_s, float(speed),
+        float(braking.acceleration), braking.deceleration, braking.jerk,
     )
+    return Trajectory(1.0, TIMES_S, *rows.astype(np.float32))
 
 
 def abreast(path: StopPath) -> float:
     """Arc length of the point of the path that is nearest to the car, m."""
-    nearest = int(np.argmin(path.x**2 + path.y**2))
-    heading = path.heading[nearest]
-    along = -(path.x[nearest] * math.cos(heading) + path.y[nearest] * math.sin(heading))
-    return float(min(max(path.arc[nearest] + along, 0.0), path.arc[-1]))
+    return float(_abreast(path.arc, path.x, path.y, path.heading))
+
+
+@part
+def _nearest_arc(arc: FloatArray, x: FloatArray, y: FloatArray, heading: FloatArray) -> float:
+    nearest = np.argmin(x * x + y * y)
+    along = -(x[nearest] * np.cos(heading[nearest]) + y[nearest] * np.sin(heading[nearest]))
+    return min(max(arc[nearest] + along, 0.0), arc[-1])
+
+
+@compiled(*[np.zeros(1)] * 4)
+def _abreast(arc: FloatArray, x: FloatArray, y: FloatArray, heading: FloatArray) -> float:
+    return _nearest_arc(arc, x, y, heading)
+
+
+@compiled(*[np.zeros(1)] * 5, *[0.0] * 5)
+def _driven(
+    arc: FloatArray, x: FloatArray, y: FloatArray, heading: FloatArray, curvature: FloatArray,
+    start_s: float, speed: float, acceleration: float, deceleration: float, jerk: float,
+) -> FloatArray:
+    """(6, 64): x, y, heading, speed, acceleration and curvature of `stop` along its path."""
+    distance, speeds = braked(start_s, speed, acceleration, deceleration, jerk)
+    way = _nearest_arc(arc, x, y, heading) + distance
+    rows = np.empty((6, POINTS))
+    rows[0], rows[1] = np.interp(way, arc, x), np.interp(way, arc, y)
+    rows[2], rows[5] = np.interp(way, arc, heading), np.interp(way, arc, curvature)
+    before = max(speed, 0.0)
+    for k in range(POINTS):
+        rows[3, k], rows[4, k] = speeds[k], (speeds[k] - before) / _PERIOD_S
+        before = speeds[k]
+    return rows
 
 
 def hold() -> Trajectory:

@@ -25,8 +25,10 @@ from vla_driving.contract.trajectory import HORIZON_S, Trajectory
 from vla_driving.contract.vehicle import VehicleParameters, VehicleState
 from vla_driving.safety import arbiter, engagement, manoeuvres, pull_over, report
 from vla_driving.safety.approval import CAP_HEALS, Approval
+from vla_driving.safety.braking import Braking
 from vla_driving.safety.checks import STATE_CHECKS
 from vla_driving.safety.checks.table import Limits, Situation
+from vla_driving.safety.contacts import NEVER_S
 from vla_driving.safety.driver_inputs import DriverInputs
 from vla_driving.safety.engagement import Driver, Wishes
 from vla_driving.safety.fallback import Fallback
@@ -54,7 +56,8 @@ class MonitorOutputs:
     """What leaves a step. `approved` is None until the first vehicle state, and if the step failed.
 
     `safety_state` is None in steps between two reports (rates.safety_state), unless level,
-    engagement, manoeuvre, readiness or alert changed.
+    engagement, manoeuvre, readiness or alert changed. A report that falls due in a step with a plan
+    comes one step later.
     """
 
     approved: ApprovedPlan | None
@@ -92,6 +95,7 @@ class SafetyMonitor:
         self._jumped: tuple[Nanoseconds, float] | None = None
         self._cameras = cameras
         self._publishers: dict[str, int] = {}
+        self._most_publishers = ("", 1)
         self._off_route = 0.0
         self._heals = False
         self._contact_s = 0.0
@@ -110,6 +114,7 @@ class SafetyMonitor:
         self._sequence = 0
         self._state_sequence = 0
         self._reported: tuple[Nanoseconds, object] | None = None
+        self._put_off = False
 
     def step(self, inputs: MonitorInputs, now_ns: Nanoseconds) -> MonitorOutputs:
         """One step; never raises.
@@ -129,12 +134,12 @@ class SafetyMonitor:
         driver = self._take(inputs, now_ns)
         state = self._intake.vehicle_state.newest
         follow = self._approval.follow(self._speed(now_ns), now_ns)
-        outcomes = self._judge.outcomes(self._situation(state, now_ns))
-        waits = self._waits(follow, outcomes, now_ns)
-        counting = [o for o in outcomes if o.counts]
+        noticed = self._judge.look(self._situation(state, now_ns))
+        counting = [o for o in noticed if o.counts]
+        waits = self._waits(follow, counting, now_ns)
         if waits:
-            follow, outcomes = Level.DEGRADED, tuple(map(_bridged, outcomes))
-        level = max([follow, *(o.check.reaction for o in outcomes if o.counts)])
+            follow, noticed = Level.DEGRADED, list(map(_bridged, noticed))
+        level = max([follow, *(o.check.reaction for o in noticed if o.counts)])
         wishes = self._wishes(level, counting, state, now_ns)
         events = self._refusals(now_ns)
         events += self._decide(driver, wishes, level, counting, state, now_ns)
@@ -145,9 +150,10 @@ class SafetyMonitor:
             age_s(self._last_ns, now_ns) if self._last_ns is not None else 0.0,
         )
         approved = self._output(driver, follow, waits, state, now_ns)
-        shown = (*outcomes, *self._approval.shown())
-        safety_state = self._report(shown, wishes, waits, now_ns)
-        events += self._events.of_checks(shown, self._engagement.engagement in _IDLE, now_ns)
+        safety_state = self._report(noticed, wishes, waits, bool(inputs.plans), now_ns)
+        if self._events.has_news([*noticed, *self._approval.failures()]):
+            idle = self._engagement.engagement in _IDLE
+            events += self._events.of_checks(self._shown(waits), idle, now_ns)
         self._last_ns = now_ns
         return MonitorOutputs(approved, safety_state, tuple(events[: report.MAX_EVENTS]))
 
@@ -158,11 +164,17 @@ class SafetyMonitor:
         if self._last_ns is None:
             return
         passed_s = age_s(self._last_ns, now_ns)
-        if 0.0 <= passed_s <= self._settings.inputs.max_clock_step:
-            return
-        self._clock_error = (now_ns, passed_s)
-        if passed_s >= 0.0:
-            return
+        if not 0.0 <= passed_s <= self._settings.inputs.max_clock_step:
+            self._clock_error = (now_ns, passed_s)
+        if passed_s < 0.0:
+            self._forget(now_ns)
+
+    def _forget(self, now_ns: Nanoseconds) -> None:
+        """Begin anew after the clock ran back; a stop under way goes on.
+
+        What engagement and arbiter noted last needs no new stamp: the jump itself asks for a stop
+        in this very step.
+        """
         for watch in self._intake.by_field().values():
             watch.forget()
         self._intake.heartbeats.forget()
@@ -174,8 +186,7 @@ class SafetyMonitor:
         self._jumps.forget()
         self._judge.forget()
         self._fallback.rebase(now_ns)
-        self._engagement = replace(self._engagement, since_ns=now_ns, override_ns=now_ns)
-        self._arbiter = replace(self._arbiter, degraded_ns=None)
+        self._engagement = replace(self._engagement, since_ns=now_ns)
         self._reported = None
 
     def _take(self, inputs: MonitorInputs, now_ns: Nanoseconds) -> Driver:
@@ -196,7 +207,9 @@ class SafetyMonitor:
             approval.world.see_objects(listed)
         for route in intake.route.take(inputs.routes, now_ns)[-1:]:
             self._off_route = off_route(route.x, route.y)
-        self._publishers.update(inputs.publishers)
+        if inputs.publishers:
+            self._publishers.update(inputs.publishers)
+            self._most_publishers = max(self._publishers.items(), key=lambda item: item[1])
         intake.driver_state.take(inputs.driver_states, now_ns)
         for health in intake.frames.take(inputs.frames, now_ns):
             self._lateness.take(health)
@@ -242,9 +255,7 @@ class SafetyMonitor:
             cameras=self._cameras,
             lost=self._lateness.lost(),
             speed_jump=self._recent(self._jumped, now_ns) or 0.0,
-            publishers=max(
-                self._publishers.items(), key=lambda item: item[1], default=("", 1)
-            ),
+            publishers=self._most_publishers,
         )
 
     def _recent(self, noted: tuple[Nanoseconds, T] | None, now_ns: Nanoseconds) -> T | None:
@@ -273,9 +284,7 @@ class SafetyMonitor:
             plan.speed_cap if plan is not None else 0.0,
         )
 
-    def _waits(
-        self, follow: Level, outcomes: tuple[Outcome, ...], now_ns: Nanoseconds
-    ) -> bool:
+    def _waits(self, follow: Level, counting: list[Outcome], now_ns: Nanoseconds) -> bool:
         """Whether the car stands and must go on standing, for what is in the way alone.
 
         That is no stop of the monitor's: it drives on with the next plan that it approves.
@@ -285,9 +294,9 @@ class SafetyMonitor:
             return False
         if self._engagement.engagement not in _FOLLOWING or not self._approval.way_is_blocked():
             return False
-        others = (o.reaction for o in outcomes if o.check.name != _RUNS_OUT)
+        others = (o.reaction for o in counting if o.check.name != _RUNS_OUT)
         stands = abs(state.speed) < self._settings.reaction.standstill_speed
-        return stands and max(others) <= Level.DEGRADED
+        return stands and max(others, default=Level.NOMINAL) <= Level.DEGRADED
 
     def _wishes(
         self,
@@ -349,16 +358,16 @@ class SafetyMonitor:
         if after == Engagement.STOPPED or self._arbiter.manoeuvre == Manoeuvre.EMERGENCY_STOP:
             return arbiter.Demand(level)
         begins = self._arbiter.manoeuvre == Manoeuvre.NONE
-        braking = self._fallback.brake(Manoeuvre.COMFORTABLE_STOP, state, now_ns)
+        braking = self._fallback.brake(state, now_ns)
         if begins and level < Level.EMERGENCY and self._turn_aside(braking, state, now_ns):
             return arbiter.Demand(level, edge_is_free=True)
-        self._contact_s = self._contact(braking, state, now_ns)
+        self._contact_s = self._contact(braking, state, now_ns, whole=False)
         free = self._contact_s >= self._settings.world.collision_horizon
         return arbiter.Demand(level, stop_is_free=free)
 
     def _contact(
-        self, braking: manoeuvres.Braking, state: VehicleState, now_ns: Nanoseconds,
-        whole: bool = False,
+        self, braking: Braking, state: VehicleState, now_ns: Nanoseconds,
+        whole: bool,
     ) -> float:
         """Time to the first contact of the stop under way, s; `whole`: until it stands."""
         trajectory = self._fallback.trajectory(braking, max(state.speed, 0.0))
@@ -369,20 +378,20 @@ class SafetyMonitor:
         return f"a collision in {self._contact_s:.2f} s ends the planned stop (limit {horizon:g} s)"
 
     def _turn_aside(
-        self, braking: manoeuvres.Braking, state: VehicleState, now_ns: Nanoseconds
+        self, braking: Braking, state: VehicleState, now_ns: Nanoseconds
     ) -> bool:
         """Let the stop end at the edge of the road where that is known to be free."""
         lane, aside = self._fallback.path, self._path_aside(braking, state, now_ns)
         if lane is None or aside is None:
             return False
         self._fallback.turn_to(aside)
-        if self._contact(braking, state, now_ns, whole=True) >= HORIZON_S:
+        if self._contact(braking, state, now_ns, whole=True) == NEVER_S:
             return True
         self._fallback.turn_to(lane)
         return False
 
     def _path_aside(
-        self, braking: manoeuvres.Braking, state: VehicleState, now_ns: Nanoseconds
+        self, braking: Braking, state: VehicleState, now_ns: Nanoseconds
     ) -> manoeuvres.StopPath | None:
         approved, listed, path = (
             self._approval.approved, self._intake.objects.newest, self._fallback.path
@@ -452,8 +461,9 @@ class SafetyMonitor:
         if self._arbiter.manoeuvre == Manoeuvre.HOLD:
             trajectory = manoeuvres.hold()
         else:
-            braking = self._fallback.brake(self._arbiter.manoeuvre, state, now_ns)
-            trajectory = self._fallback.trajectory(braking, max(state.speed, 0.0))
+            hard = self._arbiter.manoeuvre == Manoeuvre.EMERGENCY_STOP
+            brake = self._fallback.brake_fully if hard else self._fallback.brake
+            trajectory = self._fallback.trajectory(brake(state, now_ns), max(state.speed, 0.0))
         hold = self._arbiter.manoeuvre == Manoeuvre.HOLD
         stamp_ns = self._fallback.stamp_ns
         until_ns = min(
@@ -505,29 +515,41 @@ class SafetyMonitor:
                 )
         return events
 
+    def _shown(self, waits: bool) -> tuple[Outcome, ...]:
+        """The outcomes of all checks as they are told."""
+        outcomes = self._judge.all()
+        if waits:
+            outcomes = tuple(map(_bridged, outcomes))
+        return (*outcomes, *self._approval.shown())
+
     def _report(
-        self, shown: tuple[Outcome, ...], wishes: Wishes, waits: bool, now_ns: Nanoseconds
+        self, noticed: list[Outcome], wishes: Wishes, waits: bool, busy: bool, now_ns: Nanoseconds
     ) -> SafetyState | None:
+        """What has news or is due; the latter waits where this step was `busy` with a plan."""
         now, level = self._engagement.engagement, self._arbiter.level
         ready = wishes.ready and (
             now in _IDLE or (now == Engagement.STOPPED and wishes.standstill)
         )
         told = report.notice(
-            now, level, self._cause.text, ready, self._attention(shown), waits
+            now, level, self._cause.text, ready, self._attention(noticed), waits
         )
         key = (now, level, self._arbiter.manoeuvre, ready, told.alert)
         if self._reported is not None:
             last_ns, last_key = self._reported
-            if last_key == key and now_ns - last_ns < self._report_period_ns:
-                return None
-        self._reported = (now_ns, key)
+            if last_key == key:
+                if now_ns - last_ns < self._report_period_ns:
+                    return None
+                if busy and not self._put_off:
+                    self._put_off = True
+                    return None
+        self._reported, self._put_off = (now_ns, key), False
         self._state_sequence += 1
         return SafetyState(
             now_ns, self._state_sequence, level, now, self._arbiter.manoeuvre, ready, told.alert,
-            told.text, self._results.of(shown),
+            told.text, self._results.of(self._shown(waits)),
         )
 
-    def _attention(self, shown: tuple[Outcome, ...]) -> report.Notice | None:
+    def _attention(self, noticed: list[Outcome]) -> report.Notice | None:
         """The first or second alert to a driver who looks away or lets go of the wheel."""
         driver = self._settings.driver
         second = {
@@ -537,7 +559,7 @@ class SafetyMonitor:
             report.Notice(
                 Alert.WARNING if o.value > second[o.check.name] else Alert.INFO, o.text()
             )
-            for o in shown if o.check.name in second and o.verdict == Verdict.WARN
+            for o in noticed if o.check.name in second and o.verdict == Verdict.WARN
         ]
         return max(alerts, key=lambda notice: notice.alert, default=None)
 

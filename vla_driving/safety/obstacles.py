@@ -32,7 +32,18 @@ from vla_driving.safety.counterfactuals import (
     time_to_cut_in,
 )
 from vla_driving.safety.measures import Measures, measures
-from vla_driving.safety.paths import ARC, SPEED, OnPath, Paths, X, Y, at_time, place
+from vla_driving.safety.paths import (
+    ARC,
+    SPEED,
+    OnPath,
+    Paths,
+    X,
+    Y,
+    at_time,
+    nearest_chords,
+    place,
+    place_on,
+)
 from vla_driving.safety.settings import WorldSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -248,14 +259,36 @@ def approach(
     Both lists are in base_link at `stamp_ns`, the paths' stamp; `speed` is the car's now, m/s;
     `sideways` (C,) says which paths leave their lane.
     """
-    return Approach(
-        *_approach(
-            paths.ways, paths.chords, paths.forward, scene.vectors, scene.halves,
-            age_s(stamp_ns, scene.stamp_ns), sensor.vectors, sensor.halves,
-            age_s(stamp_ns, sensor.stamp_ns), age_s(stamp_ns, now_ns), float(speed), sideways,
-            measures(vehicle, settings), answer_of(vehicle, settings),
-        )
+    return Surroundings(vehicle, settings).approach(
+        paths, scene, sensor, stamp_ns, now_ns, speed, sideways
     )
+
+
+class Surroundings:
+    """`approach` for one car and its settings, whose numbers are gathered once."""
+
+    def __init__(self, vehicle: VehicleParameters, settings: WorldSettings) -> None:
+        self._car, self._answer = measures(vehicle, settings), answer_of(vehicle, settings)
+
+    def approach(
+        self,
+        paths: Paths,
+        scene: Objects,
+        sensor: Objects,
+        stamp_ns: Nanoseconds,
+        now_ns: Nanoseconds,
+        speed: float,
+        sideways: npt.NDArray[np.bool_],
+    ) -> Approach:
+        """See `approach`."""
+        return Approach(
+            *_approach(
+                paths.ways, paths.chords, paths.forward, scene.vectors, scene.halves,
+                age_s(stamp_ns, scene.stamp_ns), sensor.vectors, sensor.halves,
+                age_s(stamp_ns, sensor.stamp_ns), age_s(stamp_ns, now_ns), float(speed), sideways,
+                self._car, self._answer,
+            )
+        )
 
 
 @part
@@ -287,11 +320,11 @@ def _relevant(
 
 @part
 def _on_path(
-    chords: FloatArray, vectors: FloatArray, halves: FloatArray, measured_s: FloatArray, n: int,
+    chord: FloatArray, vectors: FloatArray, halves: FloatArray, measured_s: FloatArray, n: int,
     car: Measures,
 ) -> OnPath:
-    """Object `n` in the coordinates of a path."""
-    s, d, tx, ty = place(chords, vectors[0, 0, n], vectors[1, 0, n])
+    """Object `n` in the coordinates of a path, whose nearest chord is given."""
+    s, d, tx, ty = place_on(chord, vectors[0, 0, n], vectors[1, 0, n])
     vx, vy, cos, sin = vectors[0, 1, n], vectors[1, 1, n], vectors[0, 2, n], vectors[1, 2, n]
     v_d = vy * tx - vx * ty
     lengthwise, crosswise = abs(cos * tx + sin * ty), abs(sin * tx - cos * ty)
@@ -360,7 +393,7 @@ def _ahead(
 def _leaves(item: OnPath, gap: float, now_s: float, speed: float) -> bool:
     """Whether one that comes towards us is beside the path before we meet, at the speeds of now."""
     d = item.d + item.v_d * (now_s - item.measured_s)
-    left = item.reach_d - d if item.v_d > 0.0 else item.reach_d + d
+    left = item.reach_d - np.sign(item.v_d) * d
     return left * (speed - item.v_s) < gap * abs(item.v_d)
 
 
@@ -404,13 +437,16 @@ def _approach(
     measured_s[:of_scene], measured_s[of_scene:] = scene_s, sensor_s
     found = np.empty((8, len(ways)))
     near = _relevant(ways, forward, vectors, halves, measured_s, now_s, car)
+    x, y = vectors[0, 0][near], vectors[1, 0][near]
     for c in range(len(ways)):
         way, row = ways[c], found[:, c]
         row[_SCENE], row[_SENSOR], row[_LEAD_SPEED], row[_IMPACT] = NEVER_S, NEVER_S, 0.0, 0.0
         row[_RSS], row[_STOP], row[_WORST], row[_SAFE] = NOWHERE_M, NOWHERE_M, NOWHERE_M, NOWHERE_M
         turned = turns(way) if sideways[c] else way[:2]
-        for n in near:
-            item = _on_path(chords[c], vectors, halves, measured_s, n, car)
+        nearest = nearest_chords(chords[c], x, y)
+        for i in range(len(near)):
+            n = near[i]
+            item = _on_path(chords[c, nearest[i]], vectors, halves, measured_s, n, car)
             contact = along_path(way, item, now_s, car)
             if sideways[c]:
                 straight = straight_on(way, turned, vectors, halves, n, measured_s[n], now_s, car)

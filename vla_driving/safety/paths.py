@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import NamedTuple
 
@@ -32,16 +31,17 @@ _SHORTEST = 1e-3
 class Paths:
     """The paths of a batch, with what is needed to find objects on them.
 
-    `ways` is (C, 5, 65), `chords` (C, 14, 6); `forward` says that none of them turns back.
+    `ways` is (C, 5, 65), `chords` (C, 14, 6); `forward` says that none of them turns back. Where a
+    place is not finite, 0 stands for such numbers, so that the objects can be worked out at all.
     """
 
     def __init__(self, batch: Batch) -> None:
-        self.ways, self.chords = _lay(batch.values)
-        self.forward = bool((np.abs(batch.heading) < 0.5 * math.pi).all())
+        self.ways, self.chords, self.forward = _lay(batch.values)
 
     def only(self, index: int) -> Paths:
         """The path at `index` alone."""
-        one = copy.copy(self)
+        one = Paths.__new__(Paths)
+        one.forward = self.forward
         one.ways, one.chords = self.ways[index : index + 1], self.chords[index : index + 1]
         return one
 
@@ -71,14 +71,21 @@ def _chord(
 
 
 @compiled(np.zeros((7, 1, POINTS)))
-def _lay(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Ways and chords from the (7, C, 64) values of a batch."""
-    count = values.shape[1]
+def _lay(values: FloatArray) -> tuple[FloatArray, FloatArray, bool]:
+    """Ways, chords and whether none turns back, from the (7, C, 64) values of a batch."""
+    count, forward, finite = values.shape[1], True, True
     ways = np.zeros((count, 5, POINTS + 1))
     chords = np.empty((count, len(_KNOTS) + 1, 6))
     for c in range(count):
+        for k in range(POINTS):
+            finite = finite and np.isfinite(values[1, c, k]) and np.isfinite(values[2, c, k])
+    for c in range(count):
         way = ways[c]
-        way[X, 1:], way[Y, 1:], way[HEADING, 1:] = values[1, c], values[2, c], values[3, c]
+        for k in range(POINTS):
+            for row, channel in ((X, 1), (Y, 2), (HEADING, 3)):
+                number = values[channel, c, k]
+                way[row, k + 1] = number if finite or np.isfinite(number) else 0.0
+            forward = forward and abs(way[HEADING, k + 1]) < 0.5 * math.pi
         way[SPEED, 1:], way[SPEED, 0] = values[4, c], values[4, c, 0]
         for k in range(POINTS):
             step = np.hypot(way[X, k + 1] - way[X, k], way[Y, k + 1] - way[Y, k])
@@ -93,7 +100,7 @@ def _lay(values: FloatArray) -> tuple[FloatArray, FloatArray]:
             chords[c, len(_KNOTS)], x, y, x + _BEYOND * np.cos(heading),
             y + _BEYOND * np.sin(heading), begin,
         )
-    return ways, chords
+    return ways, chords, forward
 
 
 @part
@@ -101,15 +108,43 @@ def place(chords: FloatArray, x: float, y: float) -> tuple[float, float, float, 
     """s and d in m, and x and y of the tangent, at the nearest point of one path's chords."""
     nearest, least_off = 0, np.inf
     for k in range(len(chords)):
-        # Indexed one by one: a slice of the array costs more than the numbers in it.
-        dx, dy, tx, ty = x - chords[k, _X], y - chords[k, _Y], chords[k, _TX], chords[k, _TY]
-        length = chords[k, _LENGTH]
-        along, across = dx * tx + dy * ty, dy * tx - dx * ty
-        off = along - min(max(along, 0.0), length)
-        off = off * off + across * across
-        if length > _SHORTEST and off < least_off:
+        off = _off(chords, k, x, y)
+        if chords[k, _LENGTH] > _SHORTEST and off < least_off:
             nearest, least_off = k, off
-    chord = chords[nearest]
+    return place_on(chords[nearest], x, y)
+
+
+@part
+def nearest_chords(chords: FloatArray, x: FloatArray, y: FloatArray) -> npt.NDArray[np.intp]:
+    """Index (N,) of the chord that is nearest to each of N points: as in `place`, for all at once.
+
+    Chord by chord, so that the machine takes several points in one instruction.
+    """
+    nearest, least_off = np.zeros(len(x), np.intp), np.full(len(x), np.inf)
+    for k in range(len(chords)):
+        if not chords[k, _LENGTH] > _SHORTEST:
+            continue
+        for n in range(len(x)):
+            off = _off(chords, k, x[n], y[n])
+            closer = off < least_off[n]
+            nearest[n] = k if closer else nearest[n]
+            least_off[n] = off if closer else least_off[n]
+    return nearest
+
+
+@part
+def _off(chords: FloatArray, k: int, x: float, y: float) -> float:
+    """Square of the distance of a point from chord `k`, m^2."""
+    # Indexed one by one: a slice of the array costs more than the numbers in it.
+    dx, dy, tx, ty = x - chords[k, _X], y - chords[k, _Y], chords[k, _TX], chords[k, _TY]
+    along, across = dx * tx + dy * ty, dy * tx - dx * ty
+    off = along - min(max(along, 0.0), chords[k, _LENGTH])
+    return off * off + across * across
+
+
+@part
+def place_on(chord: FloatArray, x: float, y: float) -> tuple[float, float, float, float]:
+    """s and d in m, and x and y of the tangent, of a point as one chord has them."""
     dx, dy, tx, ty = x - chord[_X], y - chord[_Y], chord[_TX], chord[_TY]
     return chord[_FROM] + dx * tx + dy * ty, dy * tx - dx * ty, tx, ty
 

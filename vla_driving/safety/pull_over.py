@@ -1,8 +1,9 @@
 """A stop beside the lane: the last approved path, shifted towards a road edge that is known.
 
 Known means: an edge of the plan approved last, along the whole stop, and so near that no other lane
-lies between. Whether something stands there the object lists tell; both must be fresh. Where any of
-this is missing, the car stops in its lane.
+lies between. Whether something stands there the object lists tell; both must be fresh, and the car
+must stand before the end of its trajectory, for further on nothing is foreseen. Where any of this
+is missing, the car stops in its lane.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import numpy.typing as npt
 
 from vla_driving.contract.motion import PoseChange
 from vla_driving.contract.scene import MAX_LANE_LINES, LaneLine, LaneLineKind
+from vla_driving.contract.trajectory import HORIZON_S
 from vla_driving.contract.vehicle import VehicleParameters
+from vla_driving.safety.braking import Braking
 from vla_driving.safety.lanes import MAX_LINE_POINTS, is_usable
-from vla_driving.safety.manoeuvres import EXTENSION_STEP_M, Braking, StopPath, abreast
+from vla_driving.safety.manoeuvres import EXTENSION_STEP_M, StopPath, abreast
 from vla_driving.safety.settings import PullOverSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -44,7 +47,7 @@ def shifted(
     `path` is in base_link now; `change` leads there from the base_link that `lines` are in.
     """
     edge = _edge(lines, settings, min_probability)
-    if edge is None or speed < settings.min_speed:
+    if edge is None or speed < settings.min_speed or braking.longest_s(speed) > HORIZON_S:
         return None
     begin, length = abreast(path), braking.longest_m(speed)
     reach = begin + length + vehicle.length + EXTENSION_STEP_M

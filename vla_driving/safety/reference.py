@@ -89,9 +89,10 @@ brakes harder than 4.0 m/s², not even where the plan before did (UN R157 sectio
 When it begins, the stop turns to the edge of the road (`pull_over.side`) where that is known: a
 road edge of the plan approved last, along the whole stop and within `max_edge_distance` of the
 path, so that no lane lies between; both object lists younger than `max_age` and nothing of them in
-the way until standstill; and a shift that the lateral limits allow. Anything missing, it stays in
-its lane. Stopping at the edge is decided once; should something come into the way, the car brakes
-fully where it is.
+the way until standstill; standstill within the 6.4 s for which they are foreseen (with
+`comfort_deceleration` 2 m/s² and `max_jerk` 5 m/s³ from 12 m/s at most); and a shift that the
+lateral limits allow. Anything missing, it stays in its lane. Stopping at the edge is decided once;
+should something come into the way, the car brakes fully where it is.
 
 The driver of an L2 car is told after `eyes_off_info` or `hands_off_info`, told louder after
 `…_warning`, and asked to take over after `…_limit`; after `max_hand_overs` of these the car does

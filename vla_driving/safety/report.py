@@ -123,10 +123,15 @@ class Events:
     def __init__(self) -> None:
         self._bad: dict[str, Verdict] = {}
 
+    def has_news(self, noticed: Iterable[Outcome]) -> bool:
+        """Whether `of_checks` would find any, from the outcomes that are not PASS alone."""
+        bad = {o.check.name: o.verdict for o in noticed if o.verdict not in _GOOD}
+        return bad != self._bad
+
     def of_checks(
         self, outcomes: Iterable[Outcome], idle: bool, stamp_ns: Nanoseconds
     ) -> list[DriveEvent]:
-        """One event for each check whose verdict turned bad, or good again.
+        """One event for each check whose verdict turned bad, or good again; of all the checks.
 
         `idle`: the driver drives, so that nothing is done about it.
         """

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vla_driving.contract.trajectory import POINTS, TIMES_S
-from vla_driving.safety.compiled import compiled
+from vla_driving.safety.compiled import compiled, part
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -15,14 +15,11 @@ SUBSTEPS = 4
 _SUBSTEP_S = float(TIMES_S[0]) / SUBSTEPS
 
 
-@compiled(*[0.0] * 5)
-def speed_profile(
+@part
+def braked(
     start_s: float, speed: float, acceleration: float, deceleration: float, jerk: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Distance in m and speed in m/s, (64,) at TIMES_S, of a braking that began `start_s` before.
-
-    From `speed` in m/s now; `acceleration` is that at its begin, as in `manoeuvres.Braking`.
-    """
+    """What `speed_profile` returns, for other compiled loops."""
     distance, speeds = np.empty(POINTS), np.empty(POINTS)
     gained, way, before = 0.0, 0.0, max(speed, 0.0)
     for k in range(POINTS * SUBSTEPS):
@@ -37,3 +34,14 @@ def speed_profile(
         before = now
         distance[k // SUBSTEPS], speeds[k // SUBSTEPS] = way, now
     return distance, speeds
+
+
+@compiled(*[0.0] * 5)
+def speed_profile(
+    start_s: float, speed: float, acceleration: float, deceleration: float, jerk: float
+) -> tuple[FloatArray, FloatArray]:
+    """Distance in m and speed in m/s, (64,) at TIMES_S, of a braking that began `start_s` before.
+
+    From `speed` in m/s now; `acceleration` is that at its begin, as in `braking.Braking`.
+    """
+    return braked(start_s, speed, acceleration, deceleration, jerk)
