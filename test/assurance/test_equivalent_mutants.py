@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vla_driving.assurance.mutation import reasons
+from vla_driving.assurance.equivalent import reasons
 
 ROOT = Path(__file__).parents[2]
 REASONS = sorted(reasons(ROOT))
