@@ -207,4 +207,4 @@ def test_what_the_other_list_lacks(
 @pytest.mark.parametrize(("turned", "forward"), [(1.2, True), (-1.5, True), (1.6, False)])
 def test_which_paths_never_turn_back(turned: float, forward: bool) -> None:
     bend = turned / 32.0
-    assert Paths(batch(START, (constant(5.0), constant(5.0, 0.0, bend)))).forward is forward
+    assert Paths(batch(START, (constant(5.0), constant(5.0, 0.0, bend)))).forward == forward
