@@ -1,8 +1,8 @@
 """What the network wants, held to what the car may do: nobody approves a plan beyond that.
 
-The network is taught by a planner that keeps the limits and still passes them now and then: it comes
-to a bend a little too fast, or brakes a little too late. Told so, the car drives the same path more
-slowly; the safety monitor holds every plan against the same limits by itself.
+The network is taught by a planner that keeps the limits and still passes them now and then: it
+comes to a bend a little too fast, or brakes a little too late. Then the car is to drive the same
+path more slowly. The safety monitor holds every plan against the same limits by itself.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _arc(speeds: FloatArray) -> FloatArray:
 
 
 def _allowed(bend: FloatArray, arc: FloatArray, vehicle: VehicleParameters) -> FloatArray:
-    """(65,) the highest speeds in m/s along the way: for each bend, and to brake for those ahead."""
+    """(65,) highest speeds in m/s along the way: for each bend, and to brake for those ahead."""
     squared = np.empty(POINTS + 1)
     squared[1:] = MARGIN * vehicle.max_lateral_acceleration / np.maximum(np.abs(bend), _STRAIGHT)
     squared[0] = squared[1]

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
-from language_drive import Drive, car, lines
+from language_drive import Drive, car, lines, vehicle
 
 from vla_driving.contract.clock import SECOND
 from vla_driving.contract.language import AnswerStatus, Intent
@@ -186,7 +186,8 @@ def test_more_distance_is_more_than_there_is() -> None:
     drive = Drive(speed=6.0, objects=(car(21.0),))
     drive.run(0.5)
     wish = drive.say("keep more distance to the car ahead")
-    bumper = 21.0 - 0.5 * 4.5 - (CAR.length - CAR.rear_overhang)
+    own = vehicle()
+    bumper = 21.0 - 0.5 * 4.5 - (own.length - own.rear_overhang)
     assert drive.command is not None
     assert drive.command.time_gap == pytest.approx(bumper / 6.0 + 0.7, abs=0.01)
     drive.run(3.0)
