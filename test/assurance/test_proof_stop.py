@@ -2,7 +2,7 @@
 
 By a bound that falls with every step: what `Braking.longest_s` and `longest_m` say is left. The car
 is one that does what it is asked; the step is any up to 0.1 s. Proved are `Braking.at`, the stop of
-the monitor, and `OwnStop` behind the actuator envelope, the stop of the bridge. `Braking.profile`
+the monitor, and `OwnStop` behind the actuator envelope, the stop of the bridge. `speed_profile`
 works on arrays: it is tested to be the very recursion that is proved.
 """
 
@@ -40,7 +40,7 @@ from vla_driving.control import envelope, tracking
 from vla_driving.control import stop as bridge_stop
 from vla_driving.control.settings import LongitudinalSettings
 from vla_driving.safety import braking
-from vla_driving.safety.speed_profile import SUBSTEPS
+from vla_driving.safety.speed_profile import SUBSTEPS, speed_profile
 
 KINDS = ["comfortable", "emergency"]
 PLANNED_LIMIT = 4.0
@@ -238,7 +238,7 @@ def test_the_profile_is_the_recursion_that_is_proved(
 ) -> None:
     stop = braking.Braking(0, start, deceleration, jerk)
     begin_ns = nanoseconds(passed_s)
-    distance, speeds = stop.profile(speed, begin_ns)
+    distance, speeds = speed_profile(passed_s, speed, start, deceleration, jerk)
     period = float(TIMES_S[0]) / SUBSTEPS
     v, way = speed, 0.0
     for k in range(POINTS):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vla_driving.contract.checksum import plan_checksum, signed, vehicle_state_checksum
-from vla_driving.contract.clock import Nanoseconds, nanoseconds
+from vla_driving.contract.clock import Nanoseconds, age_s, nanoseconds
 from vla_driving.contract.frames import CameraHealth, CameraReport, FrameStatus
 from vla_driving.contract.plan import (
     ApprovedPlan,
@@ -30,9 +30,11 @@ from vla_driving.contract.vehicle import (
     VehicleState,
     load_vehicle,
 )
+from vla_driving.safety.braking import Braking
 from vla_driving.safety.intake import MonitorInputs
 from vla_driving.safety.monitor import MonitorOutputs, SafetyMonitor
 from vla_driving.safety.settings import SafetyMonitorSettings
+from vla_driving.safety.speed_profile import FloatArray, speed_profile
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 _STACK = read_yaml(CONFIG / "stack.yaml")
@@ -68,6 +70,16 @@ def signed_plan(plan: Plan, **changes: object) -> Plan:
 def constant(speed: float, acceleration: float = 0.0, curvature: float = 0.0) -> Trajectory:
     """Trajectory with constant acceleration and curvature."""
     return integrate(speed, np.full(POINTS, acceleration), np.full(POINTS, curvature))
+
+
+def profile(
+    braking: Braking, speed: float, stamp_ns: Nanoseconds
+) -> tuple[FloatArray, FloatArray]:
+    """Distances in m and speeds in m/s, (64,), of a stop from `speed` on, as it is driven."""
+    return speed_profile(
+        max(age_s(braking.since_ns, stamp_ns), 0.0), speed, braking.acceleration,
+        braking.deceleration, braking.jerk,
+    )
 
 
 def plan_of(

@@ -14,7 +14,7 @@ from vla_driving.contract.clock import nanoseconds
 from vla_driving.contract.scene import ObjectClass, SceneObject, table_of
 from vla_driving.contract.trajectory import POINTS, Trajectory, integrate
 from vla_driving.safety.candidates import batch
-from vla_driving.safety.obstacles import Objects, approach, objects
+from vla_driving.safety.obstacles import Objects, Surroundings, objects
 from vla_driving.safety.paths import Paths
 
 CAR, WORLD = VEHICLE, SETTINGS.world
@@ -247,9 +247,9 @@ def test_all_objects_at_once_are_as_each_by_itself(seed: int, sideways: bool) ->
     now_s = float(rng.choice((0.0, 0.05, 0.37)))
     speed = float(chosen[0].speed[0]) + float(rng.normal(0.0, 1.0))
     flags = np.array([sideways, False, sideways])
-    found = approach(
+    found = Surroundings(CAR, WORLD).approach(
         Paths(batch(START, tuple(chosen))), listed(scene, ages[0]), listed(sensor, ages[1]), START,
-        START + nanoseconds(now_s), speed, flags, CAR, WORLD,
+        START + nanoseconds(now_s), speed, flags,
     )
     for k, path in enumerate(chosen):
         wanted = said(path, scene, sensor, *ages, now_s, speed, bool(flags[k]))
@@ -276,9 +276,9 @@ def against(
 ) -> Said:
     """What is said of a scene, which must be what is worked out again here."""
     speed = float(path.speed[0])
-    found = approach(
+    found = Surroundings(CAR, WORLD).approach(
         Paths(batch(START, (path,))), listed(list(items), age_s), listed([], 0.0), START,
-        START + nanoseconds(now_s), speed, np.array([sideways]), CAR, WORLD,
+        START + nanoseconds(now_s), speed, np.array([sideways]),
     )
     got = Said(*(float(getattr(found, name)[0]) for name in Said._fields))
     wanted = said(path, list(items), [], age_s, 0.0, now_s, speed, sideways)

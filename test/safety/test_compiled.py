@@ -28,7 +28,7 @@ from vla_driving.safety.compiled import _cache_folder, _notice, compiled
 from vla_driving.safety.lanes import departures
 from vla_driving.safety.obstacles import (
     Objects,
-    approach,
+    Surroundings,
     missing,
     objects,
     with_measured_velocity,
@@ -68,9 +68,9 @@ def _said(seed: int) -> np.ndarray:
     now_s = float(random.uniform(0, 0.5))
     scene, sensor = (_listed(random, START - nanoseconds(age)) for age in (0.0, 0.1))
     scene, paths = with_measured_velocity(scene, sensor, 2.0), Paths(made)
-    near = approach(
+    near = Surroundings(VEHICLE, SETTINGS.world).approach(
         paths, scene, sensor, START, START + nanoseconds(now_s), speed,
-        random.random(3) < 0.5, VEHICLE, SETTINGS.world,
+        random.random(3) < 0.5,
     )
     line_x = np.linspace(0, 60, 20, dtype=np.float32)
     lines = tuple(

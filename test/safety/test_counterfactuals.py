@@ -22,7 +22,7 @@ from vla_driving.safety.counterfactuals import (
     speed_for_gap,
     time_to_cut_in,
 )
-from vla_driving.safety.obstacles import NOWHERE_M, Approach, approach, no_objects, objects
+from vla_driving.safety.obstacles import NOWHERE_M, Approach, Surroundings, no_objects, objects
 from vla_driving.safety.paths import Paths
 
 pytestmark = pytest.mark.requirement("SR-05")
@@ -113,11 +113,10 @@ def test_the_speed_for_a_cut_in_keeps_the_impact_allowed() -> None:
 
 
 def near(trajectory: Trajectory, *listed: SceneObject, speed: float | None = None) -> Approach:
-    return approach(
+    return Surroundings(VEHICLE, WORLD).approach(
         Paths(batch(START, (trajectory,))), no_objects(START),
         objects(START, table_of(listed), 0.5), START,
-        START, float(trajectory.speed[0]) if speed is None else speed, np.array([False]), VEHICLE,
-        WORLD,
+        START, float(trajectory.speed[0]) if speed is None else speed, np.array([False]),
     )
 
 
@@ -192,9 +191,9 @@ def test_one_that_crosses_is_no_neighbour() -> None:
 def test_each_path_is_judged_by_itself() -> None:
     swerve = integrate(12.0, np.zeros(POINTS), np.where(np.arange(POINTS) < 20, 0.02, 0.0))
     paths = Paths(batch(START, (constant(12.0), swerve)))
-    found = approach(
+    found = Surroundings(VEHICLE, WORLD).approach(
         paths, no_objects(START), objects(START, table_of((ahead(3.0, 10.0),)), 0.5), START,
-        START, 12.0, np.array([False, False]), VEHICLE, WORLD,
+        START, 12.0, np.array([False, False]),
     )
     assert found.worst_slack[0] < 0.0 < found.worst_slack[1]
     assert found.only(1).worst_slack.tolist() == [found.worst_slack[1]]

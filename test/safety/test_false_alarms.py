@@ -17,7 +17,7 @@ from vla_driving.safety.checks import plan, world
 from vla_driving.safety.checks.table import CandidateCheck, Candidates, Limits, fails
 from vla_driving.safety.contacts import NEVER_S
 from vla_driving.safety.lanes import departures
-from vla_driving.safety.obstacles import NOWHERE_M, Approach, approach, no_objects, objects
+from vla_driving.safety.obstacles import NOWHERE_M, Approach, Surroundings, no_objects, objects
 from vla_driving.safety.paths import Paths
 
 LIMITS = Limits(SETTINGS, VEHICLE)
@@ -123,9 +123,8 @@ def test_one_that_crosses_does_not_come_towards_us() -> None:
     def slack(velocity_x: float, velocity_y: float) -> float:
         item = replace(car(12.0, 0.5), velocity_x=velocity_x, velocity_y=velocity_y)
         listed = objects(START, table_of((item,)), 0.5)
-        found = approach(
-            path, no_objects(START), listed, START, START, 1.0, np.array([False]), VEHICLE,
-            SETTINGS.world,
+        found = Surroundings(VEHICLE, SETTINGS.world).approach(
+            path, no_objects(START), listed, START, START, 1.0, np.array([False]),
         )
         return float(found.rss_slack[0])
 
@@ -150,9 +149,9 @@ def test_one_that_has_left_our_way_before_we_meet_does_not_come_towards_us(
 
     def slack(velocity_x: float) -> float:
         item = replace(car(x, y), velocity_x=velocity_x, velocity_y=across)
-        found = approach(
+        found = Surroundings(VEHICLE, SETTINGS.world).approach(
             path, no_objects(START), objects(START, table_of((item,)), 0.5), START, START, 3.5,
-            np.array([False]), VEHICLE, SETTINGS.world,
+            np.array([False]),
         )
         return float(found.rss_slack[0])
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drive import START, STATE, VEHICLE, constant
+from drive import START, STATE, VEHICLE, constant, profile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +32,7 @@ def test_the_profile_stays_within_its_deceleration_and_jerk(
     speed: float, acceleration: float
 ) -> None:
     for braking in brakings(acceleration):
-        _, speeds = braking.profile(speed, 0)
+        _, speeds = profile(braking, speed, 0)
         before = np.concatenate([[speed], speeds[:-1]])
         means = (speeds - before) / 0.1
         hardest = max(braking.deceleration, -braking.acceleration)
@@ -46,7 +46,7 @@ def test_the_profile_stays_within_its_deceleration_and_jerk(
 @given(SPEEDS, ACCELERATIONS)
 def test_it_stands_within_the_stated_time_and_distance(speed: float, acceleration: float) -> None:
     for braking in brakings(acceleration):
-        distance, speeds = braking.profile(speed, 0)
+        distance, speeds = profile(braking, speed, 0)
         longest = braking.longest_s(speed)
         if longest < HORIZON_S - 0.1:
             assert speeds[int(np.ceil(longest / 0.1))] == 0.0
@@ -59,7 +59,7 @@ def test_it_stands_within_the_stated_time_and_distance(speed: float, acceleratio
 
 def test_once_standing_it_stays() -> None:
     braking = comfortable(VEHICLE, 0.0, 0)
-    _, speeds = braking.profile(1.0, 0)
+    _, speeds = profile(braking, 1.0, 0)
     standing = np.flatnonzero(speeds == 0.0)
     assert len(standing)
     assert (speeds[standing[0]:] == 0.0).all()
@@ -69,7 +69,7 @@ def test_once_standing_it_stays() -> None:
 def test_the_build_up_goes_on_from_message_to_message(elapsed: float, acceleration: float) -> None:
     braking = comfortable(VEHICLE, acceleration, 0)
     now = nanoseconds(elapsed)
-    _, speeds = braking.profile(30.0, now)
+    _, speeds = profile(braking, 30.0, now)
     first = (speeds[0] - 30.0) / 0.1
     ahead = braking.at(now), braking.at(now + nanoseconds(0.1))
     assert min(ahead) - 1e-6 <= first <= max(ahead) + 1e-6
@@ -139,7 +139,7 @@ def test_hold_stands() -> None:
 
 
 def stepped(braking: Braking, speed: float, start_s: float) -> tuple[list[float], list[float]]:
-    """`Braking.profile` one quarter of a period after the other."""
+    """The profile, one quarter of a period after the other."""
     way, ways, speeds, standing = 0.0, [], [], speed <= 0.0
     now = max(speed, 0.0)
     free = speed
@@ -167,7 +167,7 @@ def test_the_profile_is_what_steps_of_it_add_up_to(
     speed: float, acceleration: float, start_s: float
 ) -> None:
     braking = Braking(START, acceleration, 2.0, 4.0)
-    distance, speeds = braking.profile(speed, START + nanoseconds(start_s))
+    distance, speeds = profile(braking, speed, START + nanoseconds(start_s))
     ways, steps = stepped(braking, speed, max(start_s, 0.0))
     assert distance.tolist() == pytest.approx(ways, abs=1e-5)
     assert speeds.tolist() == pytest.approx(steps, abs=1e-5)
@@ -264,7 +264,7 @@ def test_the_stop_as_a_trajectory() -> None:
     path = path_of(constant(10.0, 0.0, 0.02), START)
     braking = Braking(START, 0.0, 2.0, 4.0)
     found = stop(path, braking, 10.0)
-    distance, speeds = braking.profile(10.0, START)
+    distance, speeds = profile(braking, 10.0, START)
     assert found.probability == 1.0
     assert found.time.tolist() == TIMES_S.tolist()
     assert found.speed == pytest.approx(speeds, abs=1e-5)

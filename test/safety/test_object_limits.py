@@ -9,7 +9,7 @@ import pytest
 from drive import SETTINGS, START, VEHICLE, constant
 
 from vla_driving.safety.candidates import batch
-from vla_driving.safety.obstacles import NOWHERE_M, Approach, Objects, approach, no_objects
+from vla_driving.safety.obstacles import NOWHERE_M, Approach, Objects, Surroundings, no_objects
 from vla_driving.safety.paths import Paths
 
 pytestmark = pytest.mark.requirement("SR-04", "SR-05")
@@ -34,9 +34,9 @@ def near(
 ) -> Approach:
     """Of one object `gap` m ahead and, where that is not negative, `beside` m beside the car."""
     vectors = np.array([[[gap + TOUCH_S], [v_x], [1.0]], [[beside + TOUCH_D], [v_y], [0.0]]])
-    return approach(
+    return Surroundings(CAR, WORLD).approach(
         PATH, Objects(START, vectors, np.array([[2.0], [1.0]]), 0), no_objects(START), START,
-        START, speed, np.array([False]), CAR, WORLD,
+        START, speed, np.array([False]),
     )
 
 

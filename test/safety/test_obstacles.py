@@ -22,7 +22,7 @@ from vla_driving.safety.measures import measures
 from vla_driving.safety.obstacles import (
     NOWHERE_M,
     Approach,
-    approach,
+    Surroundings,
     moved,
     no_objects,
     objects,
@@ -45,12 +45,11 @@ def near(
     speed: float | None = None, sideways: bool = False,
 ) -> Approach:
     """Sensor objects against one trajectory."""
-    return approach(
+    return Surroundings(VEHICLE, WORLD).approach(
         Paths(batch(START, (trajectory,))), NONE,
         objects(START + nanoseconds(measured_s), table_of(listed), 0.5), START,
         START + nanoseconds(now_s),
-        float(trajectory.speed[0]) if speed is None else speed, np.array([sideways]), VEHICLE,
-        WORLD,
+        float(trajectory.speed[0]) if speed is None else speed, np.array([sideways]),
     )
 
 

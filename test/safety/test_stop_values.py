@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drive import SETTINGS, START, STATE, STEP, VEHICLE, constant, plan_of
+from drive import SETTINGS, START, STATE, STEP, VEHICLE, constant, plan_of, profile
 
 from vla_driving.contract.clock import nanoseconds
 from vla_driving.contract.motion import EgoMotion, PoseChange
@@ -290,14 +290,14 @@ def test_what_cannot_be_done_says_so_plainly() -> None:
 
 
 def test_what_has_come_to_rest_stays_at_rest() -> None:
-    distance, speeds = Braking(0, 2.0, 2.0, 4.0).profile(-0.2, 0)
+    distance, speeds = profile(Braking(0, 2.0, 2.0, 4.0), -0.2, 0)
     assert not speeds.any()
     assert not distance.any()
 
 
 def test_what_just_begins_to_roll_is_braked_from_there() -> None:
     """1 m/s^2 that fall by 5 m/s^3, summed up every 25 ms."""
-    distance, speeds = Braking(START, 1.0, 2.0, 5.0).profile(0.0, START)
+    distance, speeds = profile(Braking(START, 1.0, 2.0, 5.0), 0.0, START)
     steps = np.cumsum([(1.0 - 5.0 * (k + 0.5) * 0.025) * 0.025 for k in range(4)])
     assert speeds[0] == pytest.approx(steps[-1])
     assert distance[0] == pytest.approx(0.025 * (steps.sum() - 0.5 * steps[-1]))
@@ -306,7 +306,7 @@ def test_what_just_begins_to_roll_is_braked_from_there() -> None:
 def test_at_its_deceleration_a_stop_keeps_it() -> None:
     braking = Braking(0, -2.0, 2.0, 4.0)
     assert braking.at(nanoseconds(0.3)) == -2.0
-    _, speeds = braking.profile(9.0, 0)
+    _, speeds = profile(braking, 9.0, 0)
     assert speeds[:4] == pytest.approx([8.8, 8.6, 8.4, 8.2], abs=1e-6)
 
 

@@ -75,7 +75,7 @@ and every state before, by induction over steps.
 Every proof is also run on code that was broken on purpose, and must then fail. What is proved
 holds for real numbers; that floats stay within 1e-5 of it is tested by random inputs. Tangent,
 arc tangent and root are known to the solver by what they satisfy (monotone, odd, inverse of each
-other). `Braking.profile` works on arrays and is tested, not proved, to be the recursion that is
+other). `speed_profile` works on arrays and is tested, not proved, to be the recursion that is
 proved. A car is assumed to do what it is asked; that it does is what SR-15 watches.
 """
 

@@ -22,7 +22,6 @@ import random
 import re
 import sys
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -35,13 +34,13 @@ from typing import Any
 import pytest
 
 from vla_driving import paths
+from vla_driving.assurance.equivalent import reasons
 from vla_driving.assurance.mutants import Mutant, mutants_of
 from vla_driving.assurance.mutation_judge import FOUND, QUICKLY, Calls, Judge, Verdict
 from vla_driving.assurance.sources import source_hash
 
 RESULT = Path("out/safety/mutation.json")
 KEPT = Path("out/mutation")
-EQUIVALENT = Path("test/safety/equivalent_mutants.toml")
 TESTS = ("test/safety", "test/control")
 LEFT_OUT = ("vla_driving/safety/reference.py", "vla_driving/safety/compiled.py")
 """One writes the documentation, the other compiles: they decide nothing. Mutants run uncompiled;
@@ -166,16 +165,6 @@ class Memory:
         }
         part.write_text(json.dumps({"tests": tests, "rows": self.rows}), encoding="utf-8")
         part.replace(self.path)
-
-
-def reasons(root: Path) -> dict[tuple[str, str], str]:
-    """Why a mutant cannot be found, by file:function and difference."""
-    text = (root / EQUIVALENT).read_text(encoding="utf-8")
-    return {
-        (row["function"], "\n".join(line.strip() for line in row["diff"].strip().splitlines())):
-            row["reason"]
-        for row in tomllib.loads(text).get("mutant", ())
-    }
 
 
 def interval(found: int, tried: int) -> tuple[float, float]:

@@ -8,14 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from vla_driving.contract.clock import Nanoseconds, age_s
 from vla_driving.contract.vehicle import VehicleParameters
-from vla_driving.safety.speed_profile import speed_profile
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -42,13 +36,6 @@ class Braking:
         """Distance to standstill from `speed` in m/s, with the full build-up still to come."""
         build_up_s = self.deceleration / self.jerk
         return max(speed, 0.0) * (0.5 * max(speed, 0.0) / self.deceleration + build_up_s)
-
-    def profile(self, speed: float, stamp_ns: Nanoseconds) -> tuple[FloatArray, FloatArray]:
-        """Distance in m and speed in m/s, (64,) at TIMES_S after `stamp_ns`, from `speed` on."""
-        start_s = max(age_s(self.since_ns, stamp_ns), 0.0)
-        return speed_profile(
-            start_s, float(speed), float(self.acceleration), self.deceleration, self.jerk
-        )
 
 
 PLANNED_DECELERATION = 4.0

@@ -18,7 +18,7 @@ from vla_driving.contract.trajectory import POINTS, TIMES_S, Trajectory, standin
 from vla_driving.contract.vehicle import VehicleParameters, VehicleState
 from vla_driving.safety.braking import Braking
 from vla_driving.safety.compiled import compiled, part
-from vla_driving.safety.speed_profile import braked
+from vla_driving.safety.speed_profile import speed_profile
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def _driven(
     start_s: float, speed: float, acceleration: float, deceleration: float, jerk: float,
 ) -> FloatArray:
     """(6, 64): x, y, heading, speed, acceleration and curvature of `stop` along its path."""
-    distance, speeds = braked(start_s, speed, acceleration, deceleration, jerk)
+    distance, speeds = speed_profile(start_s, speed, acceleration, deceleration, jerk)
     way = _nearest_arc(arc, x, y, heading) + distance
     rows = np.empty((6, POINTS))
     rows[0], rows[1] = np.interp(way, arc, x), np.interp(way, arc, y)

@@ -243,29 +243,8 @@ class Approach:
         )
 
 
-def approach(
-    paths: Paths,
-    scene: Objects,
-    sensor: Objects,
-    stamp_ns: Nanoseconds,
-    now_ns: Nanoseconds,
-    speed: float,
-    sideways: npt.NDArray[np.bool_],
-    vehicle: VehicleParameters,
-    settings: WorldSettings,
-) -> Approach:
-    """How near the objects come while the car follows each path.
-
-    Both lists are in base_link at `stamp_ns`, the paths' stamp; `speed` is the car's now, m/s;
-    `sideways` (C,) says which paths leave their lane.
-    """
-    return Surroundings(vehicle, settings).approach(
-        paths, scene, sensor, stamp_ns, now_ns, speed, sideways
-    )
-
-
 class Surroundings:
-    """`approach` for one car and its settings, whose numbers are gathered once."""
+    """What comes near one car: its numbers and those of its settings are gathered once."""
 
     def __init__(self, vehicle: VehicleParameters, settings: WorldSettings) -> None:
         self._car, self._answer = measures(vehicle, settings), answer_of(vehicle, settings)
@@ -280,7 +259,11 @@ class Surroundings:
         speed: float,
         sideways: npt.NDArray[np.bool_],
     ) -> Approach:
-        """See `approach`."""
+        """How near the objects come while the car follows each path.
+
+        Both lists are in base_link at `stamp_ns`, the paths' stamp; `speed` is the car's now, m/s;
+        `sideways` (C,) says which paths leave their lane.
+        """
         return Approach(
             *_approach(
                 paths.ways, paths.chords, paths.forward, scene.vectors, scene.halves,

@@ -27,9 +27,14 @@ def _between(x: FloatArray, y: FloatArray, at: float) -> float:
 
 
 @part
-def _sideways(
+def sideways(
     values: FloatArray, x: FloatArray, y: FloatArray, first: int, last: int
 ) -> FloatArray:
+    """Largest distance (C,) in y to the line through x and y (64,), m; NaN where a y is none.
+
+    `values` (7, C, 64) are those of a batch, looked at from point `first` to before `last`; `x`
+    does not decrease. Before and past the line nothing is known: there the distance is 0.
+    """
     most = np.zeros(values.shape[1])
     for c in range(len(most)):
         for k in range(first, last):
@@ -43,9 +48,7 @@ def _sideways(
     return most
 
 
-@compiled(
-    np.zeros((7, 1, POINTS)), np.zeros((7, 1, POINTS)), 0.0, 0.0, 0.0, 0, 0
-)
+@compiled(np.zeros((7, 1, POINTS)), np.zeros((7, 1, POINTS)), 0.0, 0.0, 0.0, 0, 0)
 def jump(
     values: FloatArray, reference: FloatArray, dx: float, dy: float, dyaw: float, first: int,
     last: int,
@@ -62,16 +65,4 @@ def jump(
         x_off, y_off = reference[1, 0, k] - dx, reference[2, 0, k] - dy
         x[k], y[k] = cos * x_off + sin * y_off, cos * y_off - sin * x_off
         known = known and (k == 0 or x[k] >= x[k - 1])
-    return known, _sideways(values, x, y, first, last)
-
-
-@compiled(np.zeros((7, 1, POINTS)), np.zeros(POINTS), np.zeros(POINTS), 0, 0)
-def sideways(
-    values: FloatArray, x: FloatArray, y: FloatArray, first: int, last: int
-) -> FloatArray:
-    """Largest distance (C,) in y to the line through x and y (64,), m; NaN where a y is none.
-
-    `values` (7, C, 64) are those of a batch, looked at from point `first` to before `last`; `x`
-    does not decrease. Before and past the line nothing is known: there the distance is 0.
-    """
-    return _sideways(values, x, y, first, last)
+    return known, sideways(values, x, y, first, last)

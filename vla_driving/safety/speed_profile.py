@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vla_driving.contract.trajectory import POINTS, TIMES_S
-from vla_driving.safety.compiled import compiled, part
+from vla_driving.safety.compiled import part
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -16,10 +16,13 @@ _SUBSTEP_S = float(TIMES_S[0]) / SUBSTEPS
 
 
 @part
-def braked(
+def speed_profile(
     start_s: float, speed: float, acceleration: float, deceleration: float, jerk: float
 ) -> tuple[FloatArray, FloatArray]:
-    """What `speed_profile` returns, for other compiled loops."""
+    """Distance in m and speed in m/s, (64,) at TIMES_S, of a braking that began `start_s` before.
+
+    From `speed` in m/s now; `acceleration` is that at its begin, as in `braking.Braking`.
+    """
     distance, speeds = np.empty(POINTS), np.empty(POINTS)
     gained, way, before = 0.0, 0.0, max(speed, 0.0)
     for k in range(POINTS * SUBSTEPS):
@@ -34,14 +37,3 @@ def braked(
         before = now
         distance[k // SUBSTEPS], speeds[k // SUBSTEPS] = way, now
     return distance, speeds
-
-
-@compiled(*[0.0] * 5)
-def speed_profile(
-    start_s: float, speed: float, acceleration: float, deceleration: float, jerk: float
-) -> tuple[FloatArray, FloatArray]:
-    """Distance in m and speed in m/s, (64,) at TIMES_S, of a braking that began `start_s` before.
-
-    From `speed` in m/s now; `acceleration` is that at its begin, as in `braking.Braking`.
-    """
-    return braked(start_s, speed, acceleration, deceleration, jerk)
