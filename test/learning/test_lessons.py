@@ -52,6 +52,15 @@ def test_all_kinds_and_all_that_can_be_said_come_up():
                for x in lessons if x.kind == EVERYDAY)
 
 
+def test_whom_one_follows_drives_on_at_a_steady_speed():
+    made = lesson_of("follow", 5)
+    assert made.talk == (Talk.GAP, Talk.GAP)
+    _, truths = seen("follow", 8.0, 5)
+    speeds = [one(t).velocity_x for t in truths[-20:]]
+    assert one(truths[-1]).x > 5.0 and max(speeds) - min(speeds) < 0.5
+    assert np.mean(speeds) == pytest.approx(made.scenario.objects[0].final_speed, abs=0.7)
+
+
 def test_cut_in():
     _, truths = seen("cut_in", scenario_time("cut_in") + 4.0)
     beside = [abs(one(t).y) for t in truths[:10]]

@@ -24,6 +24,7 @@ from vla_driving.vla.settings import VlaInferenceSettings
 
 from .tiny_model import (
     HEIGHT,
+    VEHICLE,
     WIDTH,
     ModelFactory,
     frame_set,
@@ -52,7 +53,7 @@ def make_actor(make_model: ModelFactory) -> MakeActor:
         runtime = dataclasses.replace(SETTINGS.runtime, order=order)
         ticks = iter(range(0, 10**12, 10**6))
         settings = dataclasses.replace(SETTINGS, runtime=runtime)
-        return Actor(model, open_runtime(model, runtime), settings, lambda: next(ticks))
+        return Actor(model, open_runtime(model, runtime), settings, VEHICLE, lambda: next(ticks))
 
     return make
 

@@ -28,6 +28,7 @@ from .listening_model import TOKEN, listening_model
 from .tiny_model import (
     HEIGHT,
     PROBABILITY,
+    VEHICLE,
     WIDTH,
     ModelFactory,
     frame_set,
@@ -49,14 +50,14 @@ WORD = np.array([0.6, 0.8, 0.0, 0.0], np.float32)
 @pytest.fixture
 def actor(tmp_path: Any) -> Actor:
     model = listening_model(tmp_path)
-    return Actor(model, open_runtime(model, SETTINGS.runtime), SETTINGS, lambda: 0)
+    return Actor(model, open_runtime(model, SETTINGS.runtime), SETTINGS, VEHICLE, lambda: 0)
 
 
 @pytest.fixture
 def deaf(make_model: ModelFactory) -> Actor:
     """An actor whose model takes no text."""
     model = make_model()
-    return Actor(model, open_runtime(model, SETTINGS.runtime), SETTINGS, lambda: 0)
+    return Actor(model, open_runtime(model, SETTINGS.runtime), SETTINGS, VEHICLE, lambda: 0)
 
 
 def command(intent: Intent = Intent.STOP, **changes: Any) -> Command:
@@ -266,7 +267,7 @@ def reason(**changes: Any) -> Any:
         cause_object=(1, 3), cause_distance=(1,), traffic_controls=(1, 2, 4),
     )
     inputs = dataclasses.replace(plain.inputs, states=())
-    return decode(answer, manifest(inputs=inputs, outputs=outputs), 5.0, 0.5, 0.5)
+    return decode(answer, manifest(inputs=inputs, outputs=outputs), 5.0, VEHICLE, 0.5, 0.5)
 
 
 def test_the_cause_is_what_the_network_reports() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vla_driving import paths
 from vla_driving.contract.cameras import Camera, Mount
 from vla_driving.contract.checksum import vehicle_state_checksum
 from vla_driving.contract.frames import CameraFrame, FrameSet, FrameStatus
-from vla_driving.contract.vehicle import Gear, VehicleState
+from vla_driving.contract.vehicle import Gear, VehicleState, load_vehicle
 from vla_driving.vla.manifest import (
     NAVIGATION_FIELDS,
     Inputs,
@@ -28,6 +29,7 @@ from vla_driving.vla.settings import EngineSettings, RuntimeSettings
 
 WIDTH, HEIGHT, CANDIDATES = 32, 16, 2
 STATIONS = (5.0, 10.0, 20.0, 40.0)
+VEHICLE = load_vehicle(paths.config("vehicles") / "default.yaml")
 TARGET_SPEED, GAIN = 10.0, 0.2
 
 ModelFactory = Callable[..., Model]

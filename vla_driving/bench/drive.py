@@ -100,8 +100,10 @@ class _Driver:
         self._title = model.manifest.title
         self._warp = Warp(camera, model.manifest.inputs.cameras[0])
         self._camera = camera.name
-        self._actor = Actor(model, open_runtime(model, settings.runtime), settings, lambda: 0)
         self._vehicle = load_vehicle(vehicle_file)
+        self._actor = Actor(
+            model, open_runtime(model, settings.runtime), settings, self._vehicle, lambda: 0
+        )
         self._bridge = ControllerBridge(
             settings_of(ControllerBridgeSettings, "controller_bridge"), self._vehicle, stack.rates
         )

@@ -38,8 +38,8 @@ class Lesson:
     talk: tuple[Talk, ...]
 
 
-EVERYDAY = "everyday"
-_EVERYDAY_SHARE = 0.42
+EVERYDAY, FOLLOW = "everyday", "follow"
+_EVERYDAY_SHARE, _FOLLOW_SHARE = 0.42, 0.12
 _TALK_SHARE = 0.5
 _CROSSROADS = frozenset("XTO")
 
@@ -47,10 +47,13 @@ _CROSSROADS = frozenset("XTO")
 def lesson(seed: int) -> Lesson:
     """The lesson of a seed."""
     chance = np.random.default_rng([seed, 21])
-    kind = EVERYDAY
-    if chance.random() >= _EVERYDAY_SHARE:
-        kind = str(chance.choice(list(KINDS)))
-    return lesson_of(kind, seed, chance)
+    luck = chance.random()
+    if luck < _EVERYDAY_SHARE:
+        return lesson_of(EVERYDAY, seed, chance)
+    if luck < _EVERYDAY_SHARE + _FOLLOW_SHARE:
+        return lesson_of(FOLLOW, seed, chance)
+    rare = [kind for kind in KINDS if kind != FOLLOW]
+    return lesson_of(str(chance.choice(rare)), seed, chance)
 
 
 def lesson_of(kind: str, seed: int, chance: Chance | None = None) -> Lesson:
@@ -60,7 +63,8 @@ def lesson_of(kind: str, seed: int, chance: Chance | None = None) -> Lesson:
     if kind == EVERYDAY:
         return Lesson(seed, kind, plain, _talk(chance, plain))
     scenario = KINDS[kind](chance, plain)
-    return Lesson(seed, kind, scenario, _talk(chance, scenario))
+    talk = (Talk.GAP, Talk.GAP) if kind == FOLLOW else _talk(chance, scenario)
+    return Lesson(seed, kind, scenario, talk)
 
 
 def _talk(chance: Chance, scenario: Scenario) -> tuple[Talk, ...]:
@@ -116,6 +120,16 @@ def _hard_brake(chance: Chance, plain: Scenario) -> Scenario:
         deceleration=float(chance.uniform(4.2, 7.5)),
         final_speed=0.0 if stops else float(chance.uniform(1.0, 4.0)),
         rests=float(chance.uniform(2.0, 5.0)),
+    ),))
+
+
+def _follow(chance: Chance, plain: Scenario) -> Scenario:
+    """Somebody slower ahead at a steady speed: what a wish for a distance is about."""
+    road = _under_way(chance, plain, ("SSS", "SCS", "CSS", "SSC"))
+    return road.replace(objects=(PlacedObject(
+        str(chance.choice(["car", "car", "truck"])), distance=float(chance.uniform(14.0, 32.0)),
+        behaviour="brakes", acts_after=1.0, deceleration=1.0,
+        final_speed=float(chance.uniform(0.4, 0.8)) * road.speed_limit, rests=600.0,
     ),))
 
 
@@ -203,6 +217,7 @@ def _knocked(chance: Chance, plain: Scenario) -> Scenario:
 KINDS: dict[str, Callable[[Chance, Scenario], Scenario]] = {
     "cut_in": _cut_in,
     "hard_brake": _hard_brake,
+    FOLLOW: _follow,
     "stopped_car": _stopped_car,
     "pedestrian_steps_out": _pedestrian,
     "obstacle_past_bend": _past_bend,
@@ -214,4 +229,4 @@ KINDS: dict[str, Callable[[Chance, Scenario], Scenario]] = {
     "rain_on_lens": _rain,
     "knocked_camera": _knocked,
 }
-"""What is rare on the road, by name."""
+"""What is made on purpose, by name."""

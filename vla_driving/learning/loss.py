@@ -159,6 +159,10 @@ def _line_cost(decoded: Decoded, truth: Tensor) -> Tensor:
     return exists + (offset * seen).sum() / seen.sum().clamp(min=1.0)
 
 
+_VELOCITIES = torch.arange(OBJECT_NUMBERS - 1) // 2 == 1
+"""Of x, y, velocity_x, velocity_y, length, width."""
+
+
 def _object_cost(decoded: Decoded, truth: Tensor) -> Tensor:
     known = (truth[..., 0] >= 0.0).to(truth.dtype)
     there = truth[..., 0].clamp(min=0.0)
@@ -166,19 +170,21 @@ def _object_cost(decoded: Decoded, truth: Tensor) -> Tensor:
         decoded.object_logits, there, weight=known, reduction="sum"
     ) / known.sum().clamp(min=1.0)
     numbers = truth[..., 1:OBJECT_NUMBERS]
-    scale = torch.tensor([5.0, 1.0, 4.0, 1.0, 1.0, 0.5], device=truth.device)
-    # Far things cannot be placed as exactly as near ones.
-    distance = 1.0 + numbers[..., 0].clamp(min=0.0) / 15.0
+    scale = torch.tensor([5.0, 1.0, 2.0, 1.0, 1.0, 0.5], device=truth.device)
+    # Far things cannot be placed as exactly as near ones; how fast they are matters as much.
+    fade = 1.0 + numbers[..., :1].clamp(min=0.0).expand_as(numbers) / 15.0
+    fade = torch.where(_VELOCITIES.to(fade.device), 1.0, fade)
     error = functional.smooth_l1_loss(
         decoded.object_numbers / scale, numbers / scale, reduction="none"
-    ).mean(2)
+    )
+    error = (error / fade).mean(2)
     kind = functional.cross_entropy(
         decoded.class_logits.flatten(0, 1),
         truth[..., OBJECT_NUMBERS].flatten().long(),
         reduction="none",
     ).view_as(there)
     number = there.sum().clamp(min=1.0)
-    return exists + ((error / distance + 0.1 * kind) * there).sum() / number
+    return exists + ((error + 0.1 * kind) * there).sum() / number
 
 
 def _cause_cost(decoded: Decoded, labels: Labels) -> Tensor:

@@ -10,7 +10,7 @@ from vla_driving.contract.frames import FrameSet
 from vla_driving.contract.language import Command
 from vla_driving.contract.navigation import Route
 from vla_driving.contract.plan import Plan
-from vla_driving.contract.vehicle import VehicleState
+from vla_driving.contract.vehicle import VehicleState, load_vehicle
 from vla_driving.nodes.process import run
 from vla_driving.nodes.stack_node import StackNode
 from vla_driving.vla.actor import Actor, ActorCounters, ActorInputs
@@ -28,11 +28,14 @@ class VlaInference(StackNode):
     BEATS: ClassVar[bool] = True
 
     def configure(self) -> None:
-        """Load and warm up the model. Raises ModelError with one line."""
+        """Load and warm up the model. Raises ModelError or SettingsError with one line."""
         self._chosen: Chosen | None = None
         model = load_model(self.model_folder())
         self._chosen = open_runtime(model, self.settings.runtime)
-        self._core = Actor(model, self._chosen, self.settings, time.perf_counter_ns)
+        self._core = Actor(
+            model, self._chosen, self.settings, load_vehicle(self.vehicle_file()),
+            time.perf_counter_ns,
+        )
         self._counters = ActorCounters()
         self._states: list[VehicleState] = []
         self._route: Route | None = None

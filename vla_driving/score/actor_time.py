@@ -30,7 +30,7 @@ def measure(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """
     rig = Rig()
     model, chosen = rig.model(folder)
-    actor = Actor(model, chosen, rig.settings.inference, lambda: 0)
+    actor = Actor(model, chosen, rig.settings.inference, rig.vehicle, lambda: 0)
     random = np.random.default_rng(0)
     pictures = [
         tuple(random.integers(0, 256, (c.height, c.width, 3), np.uint8)

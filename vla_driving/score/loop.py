@@ -106,7 +106,7 @@ class Loop:
             settings.camera, [rig.camera], virtual, model.manifest.title, rates.frames,
             {self._camera: rates.camera},
         )
-        self._actor = Actor(model, chosen, settings.inference, lambda: 0)
+        self._actor = Actor(model, chosen, settings.inference, rig.vehicle, lambda: 0)
         self._reasoner = rig.reasoner()
         self._monitor: SafetyMonitor | Unchecked = Unchecked(rig.vehicle.max_speed)
         if checked:

@@ -20,7 +20,7 @@ from vla_driving.contract.language import Command
 from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.navigation import Route
 from vla_driving.contract.plan import Plan, StageTime
-from vla_driving.contract.vehicle import VehicleState
+from vla_driving.contract.vehicle import VehicleParameters, VehicleState
 from vla_driving.vla.faults import NODE, REACTIONS
 from vla_driving.vla.inputs import (
     NO_ROUTE,
@@ -95,12 +95,14 @@ class Actor:
         model: Model,
         chosen: Chosen,
         settings: VlaInferenceSettings,
+        vehicle: VehicleParameters,
         stage_clock: Callable[[], Nanoseconds],
     ) -> None:
         """`stage_clock` is read at the ends of each stage alone; a constant one under replay."""
         self._manifest = model.manifest
         self._runtime = chosen
         self._settings = settings
+        self._vehicle = vehicle
         self._clock = stage_clock
         self._tensors = TensorBuilder(model.manifest)
         self._log = FaultLog(NODE, REACTIONS)
@@ -196,7 +198,7 @@ class Actor:
             answer = self._runtime.runtime.infer(tensors)
             answered = self._clock()
             decoded = decode(
-                answer, self._manifest, conditions.speed,
+                answer, self._manifest, conditions.speed, self._vehicle,
                 self._settings.min_object_probability, self._settings.min_lane_probability,
             )
         except InferenceError as error:

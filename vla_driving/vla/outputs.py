@@ -20,6 +20,8 @@ from vla_driving.contract.scene import (
     TrafficControlKind,
 )
 from vla_driving.contract.trajectory import Trajectory, integrate
+from vla_driving.contract.vehicle import VehicleParameters
+from vla_driving.vla.feasible import feasible
 from vla_driving.vla.manifest import Manifest
 
 _TOLERANCE = 1e-3
@@ -66,9 +68,10 @@ class Decoded:
 
 
 def decode(
-    answer: Answer, manifest: Manifest, speed: float, min_object: float, min_lane: float
+    answer: Answer, manifest: Manifest, speed: float, vehicle: VehicleParameters,
+    min_object: float, min_lane: float,
 ) -> Decoded:
-    """Trajectories from `speed` m/s on, and what is at least as probable as asked for.
+    """Trajectories of the vehicle from `speed` m/s on, and what is as probable as asked for.
 
     Raises OutputError.
     """
@@ -80,7 +83,7 @@ def decode(
             count = int(np.count_nonzero(~np.isfinite(value)))
             raise OutputError(spec.name, f"{count} of {value.size} values are not finite")
     return Decoded(
-        candidates=_candidates(answer, speed),
+        candidates=_candidates(answer, speed, vehicle),
         objects=_objects(answer, min_object),
         lane_lines=_lane_lines(answer, manifest.outputs.lane_stations_m, min_lane),
         uncertainty=_uncertainty(answer),
@@ -90,7 +93,9 @@ def decode(
     )
 
 
-def _candidates(answer: Answer, speed: float) -> tuple[Trajectory, ...]:
+def _candidates(
+    answer: Answer, speed: float, vehicle: VehicleParameters
+) -> tuple[Trajectory, ...]:
     probability = _probabilities("probability", answer["probability"][0])
     order = np.argsort(-probability, kind="stable")
     acceleration, curvature = answer["acceleration"][0], answer["curvature"][0]
@@ -102,7 +107,7 @@ def _candidates(answer: Answer, speed: float) -> tuple[Trajectory, ...]:
     for trajectory in candidates:
         if not all(np.isfinite(a).all() for a in trajectory.arrays()):
             raise OutputError("acceleration, curvature", "the trajectory is not finite")
-    return candidates
+    return tuple(feasible(c, speed, vehicle) for c in candidates)
 
 
 def _objects(answer: Answer, least: float) -> tuple[SceneObject, ...]:

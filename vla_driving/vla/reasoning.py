@@ -202,7 +202,7 @@ def _reported(
     if cause is None or cause.probability < SURE:
         return None
     if cause.cause in _OF_THINGS:
-        return _of_thing(cause.cause, cause.thing) if cause.thing else None
+        return _of_thing(_borne_out(cause.cause, cause.thing), cause.thing) if cause.thing else None
     if cause.cause == Cause.BEND:
         return _of_bend(path)
     if cause.cause == Cause.JUNCTION:
@@ -247,6 +247,18 @@ def _cause_of(thing: SceneObject) -> Cause:
 
 STANDING_THING = 0.5
 """m/s"""
+COMES_OVER, IN_FRONT = 0.2, 1.0
+"""m/s towards us, and m beside us, of a vehicle that cuts in."""
+
+
+def _borne_out(cause: Cause, thing: SceneObject) -> Cause:
+    """The cause, where the figures that are told with it agree; else what they amount to."""
+    if cause == Cause.STOPPED and abs(thing.velocity_x) >= STANDING_THING:
+        return _cause_of(thing)
+    towards = -thing.velocity_y if thing.y > 0.0 else thing.velocity_y
+    if cause == Cause.CUT_IN and towards < COMES_OVER and abs(thing.y) > IN_FRONT:
+        return _cause_of(thing)
+    return cause
 
 
 def _of_thing(cause: Cause, thing: SceneObject) -> _Told:

@@ -40,6 +40,9 @@ def accepted(
             command, intent=Intent.NONE, token=np.zeros(0, np.float32), instruction_id=0
         )
         return heard, Fault("command_not_understood", TOPIC, detail)
+    if command.time_gap and "time_gap" not in inputs.command:
+        detail = f"instruction {command.instruction_id}: the model takes no time gap"
+        return command, Fault("command_not_understood", TOPIC, detail)
     return command, None
 
 

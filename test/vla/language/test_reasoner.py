@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
-from language_drive import Drive, car, lines
+from language_drive import Drive, car, lines, vehicle
 
 from vla_driving.contract.clock import SECOND
 from vla_driving.contract.language import AnswerStatus, Intent
@@ -173,13 +173,32 @@ def test_distance_is_done_when_the_gap_is_kept() -> None:
     drive.run(0.5)
     wish = drive.say("keep more distance to the car ahead")
     assert drive.command is not None and drive.command.time_gap == pytest.approx(2.2)
-    assert drive.command.intent == Intent.MORE_DISTANCE
+    assert drive.command.intent == Intent.NONE and not drive.command.token.size
     drive.run(2.0)
     assert drive.of(wish) == [ACCEPTED]
     drive.objects = (car(22.0),)
     drive.run(2.0)
     assert drive.of(wish) == [ACCEPTED, DONE]
     assert drive.last(wish).evidence[0].quantity == "time gap"
+
+
+def test_more_distance_is_more_than_there_is() -> None:
+    drive = Drive(speed=6.0, objects=(car(21.0),))
+    drive.run(0.5)
+    wish = drive.say("keep more distance to the car ahead")
+    own = vehicle()
+    bumper = 21.0 - 0.5 * 4.5 - (own.length - own.rear_overhang)
+    assert drive.command is not None
+    assert drive.command.time_gap == pytest.approx(bumper / 6.0 + 0.7, abs=0.01)
+    drive.run(3.0)
+    assert drive.of(wish) == [ACCEPTED], "nothing has changed yet"
+
+
+def test_less_distance_is_less_than_there_is() -> None:
+    drive = Drive(speed=10.0, objects=(car(17.0),))
+    drive.run(0.5)
+    drive.say("keep less distance")
+    assert drive.command is not None and drive.command.time_gap == pytest.approx(1.0)
 
 
 def test_expiry_and_lateness() -> None:

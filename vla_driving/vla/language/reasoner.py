@@ -293,7 +293,7 @@ class Reasoner:
             if wish.done:
                 continue
             try:
-                figures = progress(wish, self._seen, now_ns)
+                figures = progress(wish, self._seen, self._vehicle, now_ns)
             except Impossible as impossible:
                 self._end(wish, AnswerStatus.EXPIRED, f"{wish.words}: {impossible.reason}", now_ns,
                           answers, impossible.evidence)
@@ -332,10 +332,8 @@ class Reasoner:
         speed = next((w.speed for w in self._wishes if w.intent in SPEEDS), 0.0)
         gap = next((w.time_gap for w in self._wishes if w.intent in GAPS), 0.0)
         newest = self._wishes[-1] if self._wishes else None
-        wanted = next(
-            (w for w in reversed(self._wishes) if w.intent in MANOEUVRES),
-            next((w for w in reversed(self._wishes) if w.intent in GAPS), None),
-        )
+        # Speeds and gaps are told as numbers, without their words: so the model is taught.
+        wanted = next((w for w in reversed(self._wishes) if w.intent in MANOEUVRES), None)
         expires_ns = max((w.expires_ns for w in self._wishes), default=now_ns)
         content = (
             newest.instruction.id if newest else 0, wanted.instruction.id if wanted else 0,

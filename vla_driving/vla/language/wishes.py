@@ -10,6 +10,7 @@ from vla_driving.contract.language import Intent
 from vla_driving.contract.navigation import Instruction, Turn
 from vla_driving.contract.plan import Evidence
 from vla_driving.contract.vehicle import VehicleParameters
+from vla_driving.vla.language.counterfactual import gap_to
 from vla_driving.vla.language.encoder import Embeddings
 from vla_driving.vla.language.quantities import Unit
 from vla_driving.vla.language.settings import ReasonerSettings
@@ -111,7 +112,7 @@ def take_on(
     if intent in SPEEDS:
         speed = _speed(understood, seen, held, vehicle, settings, now_ns)
     elif intent in GAPS:
-        gap = _gap(understood, seen, held, settings)
+        gap = _gap(understood, seen, held, vehicle, settings, now_ns)
     elif intent in LANES:
         _check_lane(intent == Intent.CHANGE_LEFT, seen, now_ns)
     elif intent in TURNS:
@@ -131,7 +132,9 @@ def supersedes(new: Wish, old: Wish) -> bool:
     return False
 
 
-def progress(wish: Wish, seen: Situation, now_ns: Nanoseconds) -> tuple[Evidence, ...] | None:
+def progress(
+    wish: Wish, seen: Situation, vehicle: VehicleParameters, now_ns: Nanoseconds
+) -> tuple[Evidence, ...] | None:
     """The figures that show that a wish is done; None while it is not. Raises Impossible once it
     cannot be done any more."""
     if seen.state is None:
@@ -139,7 +142,7 @@ def progress(wish: Wish, seen: Situation, now_ns: Nanoseconds) -> tuple[Evidence
     if wish.intent in SPEEDS:
         return _speed_reached(wish, seen, now_ns)
     if wish.intent in GAPS:
-        return _gap_reached(wish, seen, now_ns)
+        return _gap_reached(wish, seen, vehicle, now_ns)
     if wish.intent in LANES:
         return _lane_reached(wish, seen, now_ns)
     if wish.intent in TURNS:
@@ -211,10 +214,15 @@ SPEED_TOLERANCE = 0.3
 
 
 def _gap(
-    understood: Understanding, seen: Situation, held: list[Wish], settings: ReasonerSettings
+    understood: Understanding, seen: Situation, held: list[Wish], vehicle: VehicleParameters,
+    settings: ReasonerSettings, now_ns: Nanoseconds,
 ) -> float:
     now = next((w.time_gap for w in held if w.intent in GAPS and w.holds), settings.time_gap)
     more = understood.intent == Intent.MORE_DISTANCE
+    measured = _time_gap(seen, vehicle, now_ns)
+    if measured is not None and measured < settings.max_time_gap:
+        # "More" is more than there is, "less" is less.
+        now = max(now, measured) if more else min(now, measured)
     if (said := understood.gap) is not None:
         gap = said.value if said.unit == Unit.SECONDS else (
             said.value / max(seen.speed, SHORTEST_GAP_SPEED)
@@ -282,12 +290,21 @@ def _speed_reached(
     return (_own_speed(seen),) if _settled(wish, reached, now_ns) else None
 
 
-def _gap_reached(wish: Wish, seen: Situation, now_ns: Nanoseconds) -> tuple[Evidence, ...] | None:
+def _time_gap(seen: Situation, vehicle: VehicleParameters, now_ns: Nanoseconds) -> float | None:
+    """s from our front bumper to the one ahead; None where there is nobody."""
     lead = seen.lead(now_ns)
     if lead is None:
+        return None
+    return gap_to(lead, vehicle) / max(seen.speed, SHORTEST_GAP_SPEED)
+
+
+def _gap_reached(
+    wish: Wish, seen: Situation, vehicle: VehicleParameters, now_ns: Nanoseconds
+) -> tuple[Evidence, ...] | None:
+    gap = _time_gap(seen, vehicle, now_ns)
+    if gap is None:
         free = _settled(wish, seen.fresh_plan(now_ns) is not None, now_ns, NOBODY_AHEAD_S)
         return () if free else None
-    gap = (lead.x - 0.5 * lead.length) / max(seen.speed, SHORTEST_GAP_SPEED)
     reached = (
         gap > wish.time_gap - GAP_REACHED if wish.intent == Intent.MORE_DISTANCE
         else gap < wish.time_gap + GAP_REACHED
