@@ -14,15 +14,18 @@ from vla_driving.contract.clock import nanoseconds
 from vla_driving.contract.motion import EgoMotion
 from vla_driving.contract.plan import LateralAction, Plan
 from vla_driving.contract.scene import LaneLine, LaneLineKind, ObjectList
-from vla_driving.contract.supervision import Level
+from vla_driving.contract.supervision import Level, Verdict
 from vla_driving.contract.trajectory import Trajectory
 from vla_driving.safety.approval import Approval
+from vla_driving.safety.checks import STATE_CHECKS
 from vla_driving.safety.checks.table import Limits
 from vla_driving.safety.contacts import NEVER_S
+from vla_driving.safety.judge import Outcome
 from vla_driving.safety.paths import Paths
 
 pytestmark = pytest.mark.requirement("SR-02", "SR-03")
 
+PLAN_VALIDITY = next(check for check in STATE_CHECKS if check.name == "plan_validity")
 GOOD, TIGHT, FAST = constant(8.0), constant(8.0, 0.0, 0.3), constant(8.0, 0.5)
 
 
@@ -166,6 +169,18 @@ def test_of_refused_candidates_the_first_is_told_even_where_another_is_less_bad(
     assert told["time_to_collision"].reaction == Level.EMERGENCY
     assert told["plan_start"].value < 0.1
     assert made.way_is_blocked() is False
+    expired = Outcome(PLAN_VALIDITY, Verdict.FAIL, 0.0, 0.06, None, True)
+    cause = made.cause([expired])
+    assert cause is not None and cause.check.name == "time_to_collision"
+
+
+def test_what_comes_into_the_way_of_an_approved_plan_blocks_it() -> None:
+    made = considered(GOOD)
+    assert not made.way_is_blocked()
+    seen(made, car(14.0))
+    made.follow(8.0, START + STEP)
+    assert not made.refused
+    assert made.way_is_blocked()
 
 
 def test_a_plan_with_nothing_wrong_but_what_is_in_its_way_is_blocked() -> None:

@@ -7,7 +7,7 @@ import pytest
 from drive import START, constant
 
 from vla_driving.contract.plan import MAX_CANDIDATES
-from vla_driving.contract.trajectory import POINTS
+from vla_driving.contract.trajectory import POINTS, Trajectories
 from vla_driving.safety.candidates import Batch, batch
 
 SPEEDS = (1.0, 2.0, 3.0, 4.0)
@@ -27,6 +27,13 @@ def test_every_channel_is_where_it_belongs(four: Batch) -> None:
         for name in NAMES:
             np.testing.assert_array_equal(getattr(four, name)[k], getattr(trajectory, name))
     assert four.x.dtype == np.float64
+
+
+def test_as_they_travelled_they_are_the_same(four: Batch) -> None:
+    paths = [constant(speed, 0.1, 0.01) for speed in SPEEDS]
+    rows = [np.concatenate([[p.probability], *p.arrays()]) for p in paths]
+    travelled = batch(START, Trajectories(np.stack(rows).astype(np.float32)))
+    np.testing.assert_array_equal(travelled.values, four.values)
 
 
 def test_a_part_is_from_the_first_to_before_the_last(four: Batch) -> None:

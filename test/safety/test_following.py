@@ -235,3 +235,10 @@ def test_the_point_of_the_plan_at_an_instant(age_s: float, point: int) -> None:
     bend = float(plan.trajectory.curvature[point])
     assert sideways == pytest.approx(0.5 * abs(bend) * 0.2**2, rel=1e-3, abs=1e-9)
     assert faster == pytest.approx(-0.02 * float(plan.trajectory.acceleration[point]), abs=1e-9)
+
+
+def test_states_without_end_take_bounded_memory() -> None:
+    following = Following(FOLLOWING, VEHICLE)
+    for k in range(3000):
+        following.add(replace(STATE, stamp_ns=START + 1000 * k), sent())
+    assert len(following._entries) <= 1024

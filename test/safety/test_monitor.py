@@ -643,7 +643,7 @@ def absent_minded(eyes_s: float, hands_s: float = 0.0) -> Callable[..., MonitorI
     [
         (2.9, 0.0, Alert.NONE), (3.1, 0.0, Alert.INFO), (5.1, 0.0, Alert.WARNING),
         (0.0, 14.9, Alert.NONE), (0.0, 15.1, Alert.INFO), (0.0, 24.1, Alert.WARNING),
-        (3.1, 24.1, Alert.WARNING),
+        (3.1, 24.1, Alert.WARNING), (3.1, 15.1, Alert.INFO), (5.1, 15.1, Alert.WARNING),
     ],
 )
 @pytest.mark.requirement("SR-22")
@@ -779,7 +779,7 @@ def test_a_monitor_that_fails_says_so_and_goes_quiet() -> None:
     world = engaged()
 
     def broken(*args: object) -> None:
-        raise RuntimeError("inside")
+        raise RuntimeError("inside" + 200 * "x")
 
     whole = world.monitor._report
     world.monitor._report = broken
@@ -787,7 +787,8 @@ def test_a_monitor_that_fails_says_so_and_goes_quiet() -> None:
     failed = world.outputs[-3:]
     assert all(out.approved is None for out in failed)
     assert [len(out.events) for out in failed] == [1, 0, 0]
-    assert "the safety monitor itself failed: RuntimeError: inside" in text(world)
+    inside = "inside" + 114 * "x"
+    assert f"the safety monitor itself failed: RuntimeError: {inside}: the bridge" in text(world)
     world.monitor._report = whole
     world.run(0.1)
     assert status(world)[1] == Engagement.MINIMAL_RISK
@@ -803,6 +804,22 @@ def test_reports_come_at_their_rate_and_at_once_on_a_change() -> None:
     assert 18 <= reports <= 25
     world.run(0.02, cancel_button=True)
     assert world.outputs[-1].safety_state is not None
+
+
+@pytest.mark.requirement("SR-26")
+def test_a_report_gives_way_to_a_plan_once_and_no_longer() -> None:
+    world = engaged()
+
+    def every_step(inputs: MonitorInputs, world: World) -> MonitorInputs:
+        path = constant(world.speed)
+        return replace(inputs, plans=(plan_of((path,), world.now_ns, len(world.outputs) + 99),))
+
+    world.on_inputs = every_step
+    first = len(world.outputs)
+    world.run(2.0)
+    assert status(world) == (Level.NOMINAL, Engagement.ENABLED)
+    reports = sum(o.safety_state is not None for o in world.outputs[first:])
+    assert 15 <= reports <= 25
 
 
 def test_events_are_bounded() -> None:

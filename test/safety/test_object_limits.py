@@ -62,6 +62,11 @@ def test_who_is_beside_the_path_just_when_we_meet_has_not_left_it(
     assert found == pytest.approx(gap - (10.0 + 10.0 - 0.5 * towards * abs(towards) + 1.0))
 
 
+def test_from_the_deadband_on_sideways_motion_counts() -> None:
+    still, moving = (near(30.0, -0.5, -6.0, v_y).rss_slack[0] for v_y in (0.4999, 0.5))
+    assert moving > still + 1.0
+
+
 def test_who_leaves_slowly_leaves() -> None:
     assert near(30.0, -0.5, -6.0, 0.75).rss_slack[0] == pytest.approx(30.0 - 21.0)
     assert near(30.0, 0.5 - 2.0 * TOUCH_D, -6.0, -0.75).rss_slack[0] == pytest.approx(30.0 - 21.0)

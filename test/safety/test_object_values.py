@@ -155,6 +155,12 @@ def test_how_far_off_is_the_same(across: float, along: float, same: bool, angle:
     assert speed == ([7.0, 8.0] if same else [0.0, 0.0])
 
 
+@pytest.mark.parametrize(("x", "y"), [(24.0, 0.0), (16.0, 0.0), (20.0, 1.0), (20.0, -1.0)])
+def test_what_is_just_as_far_off_as_may_be_is_the_same(x: float, y: float) -> None:
+    found = with_measured_velocity(listed(thing(x, y)), listed(thing(20.0, 0.0, 7.0)), APART)
+    assert found.vectors[0, 1, 0] == 7.0
+
+
 def test_right_at_the_car_nothing_is_divided_by_nothing() -> None:
     found = with_measured_velocity(listed(thing(0.0)), listed(thing(0.0, 0.0, 3.0)), APART)
     assert np.isfinite(found.vectors).all()

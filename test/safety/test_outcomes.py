@@ -67,6 +67,12 @@ def test_a_judgement_of_numbers(seed: int) -> None:
     assert found.best() == levels.index(min(levels))
 
 
+def test_where_every_check_fails_every_failure_is_told() -> None:
+    values, asked = np.array([[9.0]]), np.array([[3], [3]])
+    found = Judgement(CANDIDATE_CHECKS[:1], (1.0,), values, values > 1.0, asked, {})
+    assert [o.value for o in found.failures(0)] == [9.0]
+
+
 @compiled(np.zeros((1, 6)), np.zeros(1), np.zeros(1))
 def _both(
     chords: FloatArray, x: FloatArray, y: FloatArray

@@ -194,6 +194,8 @@ def test_other_checks_go_on_being_told() -> None:
          [("level", "DEGRADED", Severity.WARNING, "level NOMINAL to DEGRADED: why")]),
         ((E.ENABLED, E.ENABLED), (L.DEGRADED, L.NOMINAL),
          [("level", "NOMINAL", Severity.INFO, "level DEGRADED to NOMINAL: why")]),
+        ((E.ENABLED, E.ENABLED), (L.EMERGENCY, L.DEGRADED),
+         [("level", "DEGRADED", Severity.INFO, "level EMERGENCY to DEGRADED: why")]),
         ((E.ENABLED, E.MINIMAL_RISK), (L.DEGRADED, L.EMERGENCY),
          [("engagement", "MINIMAL_RISK", Severity.ERROR,
            "engagement ENABLED to MINIMAL_RISK: why"),

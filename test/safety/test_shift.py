@@ -38,3 +38,11 @@ def test_it_is_what_numpy_interpolates(seed: int) -> None:
     found = sideways(values, x, y, first, last)
     with np.errstate(all="ignore"):
         assert np.array_equal(found, expected(values, x, y, first, last), equal_nan=True)
+
+
+def test_from_an_infinite_point_the_line_is_measured_from_its_other_end() -> None:
+    x, y = np.array([0.0, 2.0]), np.array([np.inf, 1.0])
+    values = np.zeros((7, 1, POINTS))
+    values[1] = 1.0
+    found = sideways(values, x, y, 0, 1)
+    assert found == pytest.approx(expected(values, x, y, 0, 1)) == np.inf
