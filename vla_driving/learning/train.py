@@ -31,6 +31,7 @@ from vla_driving.learning.drive import Route, measure, summary
 from vla_driving.learning.driving import Setting, load_setting
 from vla_driving.learning.fit import FitSettings, device, fit, split
 from vla_driving.learning.lesson_drive import Pilot
+from vla_driving.learning.lessons import FOLLOW, lesson
 from vla_driving.learning.pilot_driver import PilotDriver
 from vla_driving.learning.quantise import write as write_precisions
 from vla_driving.learning.release import (
@@ -66,7 +67,8 @@ of widths 32 to 160.
 class Recipe:
     """How much of everything.
 
-    Frames the teacher drives and frames of each round the pilot drives; `heads_steps` with the
+    Frames the teacher drives, frames of each round the pilot drives, and `follow_frames` more of
+    the last one in which it follows somebody and is asked for a distance; `heads_steps` with the
     encoder as it was started from (none without a start), then `steps` on all of it; behind each
     round `round_heads_steps` and `round_steps` more, likewise; `views` of each frame where the
     encoder stays; routes of select seeds that each candidate drives. With no steps on all of it the
@@ -76,6 +78,7 @@ class Recipe:
 
     teacher_frames: int = 60_000
     pilot_frames: int = 15_000
+    follow_frames: int = 8_000
     rounds: int = 2
     heads_steps: int = 4_000
     steps: int = 3_000
@@ -96,7 +99,8 @@ class Recipe:
         return dataclasses.replace(
             self,
             teacher_frames=round(0.25 * hours * TEACHER_FRAMES_AN_HOUR),
-            pilot_frames=round(0.15 * hours * PILOT_FRAMES_AN_HOUR / rounds),
+            pilot_frames=round(0.12 * hours * PILOT_FRAMES_AN_HOUR / rounds),
+            follow_frames=round(0.03 * hours * PILOT_FRAMES_AN_HOUR),
             rounds=rounds,
             steps=min(most, round(0.5 * steps)),
             round_steps=min(most // 2, round(0.5 * steps / rounds)),
@@ -207,10 +211,13 @@ def _correct(shop: Workshop, number: int, weights: Path) -> None:
     first = PILOT_SEEDS[0] + SEEDS_A_ROUND * (number - 1)
     failed = failures(shop.data / f"pilot_{number - 1}") if number > 1 else []
     _say(f"round {number}: the pilot drives and is corrected; {len(failed)} lessons once more")
-    _collect(
-        shop, f"pilot_{number}", [*failed, *range(first, first + SEEDS_A_ROUND)],
-        partial(PilotDriver, draft, shop.words, number), shop.recipe.pilot_frames,
-    )
+    fresh = range(first, first + SEEDS_A_ROUND)
+    driver = partial(PilotDriver, draft, shop.words, number)
+    _collect(shop, f"pilot_{number}", [*failed, *fresh], driver, shop.recipe.pilot_frames)
+    if number == shop.recipe.rounds:
+        # From the other end, so that few are driven twice.
+        followed = [seed for seed in reversed(fresh) if lesson(seed).kind == FOLLOW]
+        _collect(shop, f"follow_{number}", followed, driver, shop.recipe.follow_frames)
 
 
 def _collect(
