@@ -154,7 +154,7 @@ def test_attempts_cover_every_intent_and_drive_each_silence_once() -> None:
     names = [t.name for t in drives]
     assert len(set(names)) == len(names)
     by_scene = {t.scenario.name: t for t in drives if not t.words}
-    assert len(by_scene) == 4
+    assert len(by_scene) == VARIANTS + 2
     for attempt in tries:
         if attempt.silent is not None:
             assert attempt.silent.scenario == attempt.told.scenario
