@@ -10,7 +10,7 @@ from score_scenes import track
 from vla_driving.contract.language import Intent
 from vla_driving.score.compliance import attempts, judged, tasks
 from vla_driving.score.drive import ARRIVED, OVER, Drive, Saying
-from vla_driving.score.instructions import CASES, OTHERS, SHUFFLED, Trial, wished_speed
+from vla_driving.score.instructions import CASES, OTHERS, SHUFFLED, VARIANTS, Trial, wished_speed
 from vla_driving.score.track import Track
 from vla_driving.vla.language.wordings import wordings
 
