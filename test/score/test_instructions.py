@@ -10,7 +10,7 @@ from score_scenes import track
 from vla_driving.contract.language import Intent
 from vla_driving.score.compliance import attempts, judged, tasks
 from vla_driving.score.drive import ARRIVED, OVER, Drive, Saying
-from vla_driving.score.instructions import CASES, OTHERS, SHUFFLED, Trial, wished_speed
+from vla_driving.score.instructions import CASES, OTHERS, SHUFFLED, VARIANTS, Trial, wished_speed
 from vla_driving.score.track import Track
 from vla_driving.vla.language.wordings import wordings
 
@@ -154,7 +154,7 @@ def test_attempts_cover_every_intent_and_drive_each_silence_once() -> None:
     names = [t.name for t in drives]
     assert len(set(names)) == len(names)
     by_scene = {t.scenario.name: t for t in drives if not t.words}
-    assert len(by_scene) == 4
+    assert len(by_scene) == VARIANTS + 2
     for attempt in tries:
         if attempt.silent is not None:
             assert attempt.silent.scenario == attempt.told.scenario

@@ -148,12 +148,30 @@ def test_what_the_monitor_changes_is_not_the_models_reason() -> None:
 def test_the_motion_that_follows(
     longitudinal: str, lateral: str, speed: float, aside: float, consistent: bool
 ) -> None:
-    driven = track(8.0, 10.0)
+    driven = track(9.0, 10.0)
     driven.speed = [10.0 + speed * t for t in driven.time]
     driven.left = [aside * t for t in driven.time]
     reason = Reason(2.0, "free", True, longitudinal, lateral)
     judge_motion([reason], driven)
     assert reason.consistent is consistent
+
+
+@pytest.mark.parametrize(
+    ("begins_s", "consistent"), [(0.0, True), (5.0, True), (7.0, False)],
+    ids=["at once", "at the end of the plan", "behind it"],
+)
+def test_a_turn_may_come_where_the_plan_ends(begins_s: float, consistent: bool) -> None:
+    driven = track(12.0, 10.0)
+    driven.heading = [max(0.0, t - 2.0 - begins_s) * 0.1 for t in driven.time]
+    reason = Reason(2.0, "junction", True, "CRUISE", "TURN_LEFT")
+    judge_motion([reason], driven)
+    assert reason.consistent is consistent
+
+
+def test_a_turn_that_the_end_of_the_drive_hides_tells_nothing() -> None:
+    reason = Reason(4.0, "junction", True, "CRUISE", "TURN_LEFT")
+    judge_motion([reason], track(8.0, 10.0))
+    assert reason.consistent is None
 
 
 def test_the_end_of_a_drive_tells_nothing() -> None:

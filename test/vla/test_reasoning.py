@@ -81,6 +81,13 @@ def test_longitudinal_actions(
     assert longitudinal_action(path(speed, acceleration), speed) == action
 
 
+def test_a_change_that_begins_later_is_for_a_later_plan_to_say() -> None:
+    late = np.where(np.arange(64) < 12, 0.0, -1.2)
+    assert longitudinal_action(
+        integrate(8.0, late, np.zeros(64)), 8.0
+    ) == LongitudinalAction.CRUISE
+
+
 def test_lateral_actions() -> None:
     straight = path(8.0)
     assert lateral_action(straight, LINES, NO_ROUTE) == LateralAction.KEEP_LANE

@@ -69,8 +69,9 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "reason consistent",
         f"the motion of the {reasons.FOLLOWS_S:g} s that follow is the action stated: faster or "
-        f"slower by {reasons.CHANGES:g} m/s, held within {reasons.HOLDS:g} m/s, standing; to that "
-        f"side by {reasons.ASIDE_CHANGE:g} m or {reasons.TURN_CHANGE:g} rad, or kept",
+        f"slower by {reasons.CHANGES:g} m/s, held within {reasons.HOLDS:g} m/s, standing; and to "
+        f"that side by {reasons.ASIDE_CHANGE:g} m or {reasons.TURN_CHANGE:g} rad within the "
+        f"{reasons.LOOK_S:g} s that a plan covers, or kept",
     ),
     (
         "controls",

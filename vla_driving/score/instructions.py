@@ -304,7 +304,7 @@ SHUFFLED: Mapping[Intent, Intent] = {
 }
 """The control: what is said instead, while the first is what counts."""
 
-VARIANTS = 2
+VARIANTS = 4
 """Scenes of each case: wordings take turns, so that drives in silence serve several."""
 
 

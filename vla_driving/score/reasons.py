@@ -13,16 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vla_driving.contract.language import Cause
 from vla_driving.contract.plan import LateralAction, LongitudinalAction, Plan
 from vla_driving.contract.scene import ObjectClass, SceneObject
 from vla_driving.contract.supervision import Level, SafetyState
+from vla_driving.contract.trajectory import HORIZON_S
 from vla_driving.score.figures import wilson
 from vla_driving.score.track import NO_LEAD, Track, lead_of
 from vla_driving.simulation.truth import Truth
 from vla_driving.simulation.world import World
 from vla_driving.vla.reasoning import Stated, stated
+
+Floats = npt.NDArray[np.float64]
 
 EVERY_S = 1.0
 DISTANCE_M, DISTANCE_SHARE = 3.0, 0.2
@@ -45,6 +49,7 @@ FREE_S, FREE_M = 2.0, 5.0
 LIMIT_M_S = 2.0
 
 FOLLOWS_S = 3.0
+"""For speeds, which are stated for then; sideways a plan states what it does up to its end."""
 CHANGES = 0.3
 """m/s in FOLLOWS_S, the least that is a change of speed; the planner's word for one is 0.7."""
 HOLDS = 1.5
@@ -205,16 +210,27 @@ def judge_motion(reasons: Sequence[Reason], track: Track) -> None:
         then = now + round(FOLLOWS_S / 0.1)
         if then >= len(time):
             continue
-        speeds = np.asarray(track.speed[now:then + 1])
-        lanes = track.lane[then] - track.lane[now]
-        aside = track.left[then] - track.left[now] if lanes == 0 else -3.5 * lanes
-        turned = float(heading[then] - heading[now])
-        reason.consistent = _as_announced(reason.longitudinal, speeds) and _went(
-            reason.lateral, aside, turned
+        reason.consistent = _as_announced(
+            reason.longitudinal, np.asarray(track.speed[now:then + 1])
         )
+        if reason.consistent:
+            end = now + round(HORIZON_S / 0.1)
+            went = _went(reason.lateral, *_sideways(track, heading, now, then, end))
+            over = went or end < len(time) or reason.lateral == LateralAction.KEEP_LANE.name
+            reason.consistent = went if over else None
 
 
-def _as_announced(action: str, speeds: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
+def _sideways(
+    track: Track, heading: Floats, now: int, then: int, end: int
+) -> tuple[float, Floats, Floats]:
+    """m to the left by `then`; m to the left and rad turned left at each sample up to `end`."""
+    lanes = np.asarray(track.lane[now:end + 1]) - track.lane[now]
+    left = np.asarray(track.left[now:end + 1]) - track.left[now]
+    aside = np.where(lanes == 0, left, -3.5 * lanes)
+    return float(aside[then - now]), aside, heading[now:end + 1] - heading[now]
+
+
+def _as_announced(action: str, speeds: Floats) -> bool:
     change = float(speeds[-1] - speeds[0])
     match LongitudinalAction[action]:
         case LongitudinalAction.CRUISE:
@@ -229,18 +245,18 @@ def _as_announced(action: str, speeds: np.ndarray[Any, np.dtype[np.float64]]) ->
             return bool(speeds[: len(speeds) // 3].max() < STANDS)
 
 
-def _went(action: str, aside: float, turned: float) -> bool:
+def _went(action: str, by_then: float, aside: Floats, turned: Floats) -> bool:
     match LateralAction[action]:
         case LateralAction.CHANGE_LEFT:
-            return aside >= ASIDE_CHANGE
+            return float(aside.max()) >= ASIDE_CHANGE
         case LateralAction.CHANGE_RIGHT | LateralAction.PULL_OVER:
-            return aside <= -ASIDE_CHANGE
+            return float(aside.min()) <= -ASIDE_CHANGE
         case LateralAction.TURN_LEFT:
-            return turned >= TURN_CHANGE
+            return float(turned.max()) >= TURN_CHANGE
         case LateralAction.TURN_RIGHT:
-            return turned <= -TURN_CHANGE
+            return float(turned.min()) <= -TURN_CHANGE
         case _:
-            return abs(aside) <= 2.0
+            return abs(by_then) <= 2.0
 
 
 def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from vla_driving.vla.reasoning import explain
 from vla_driving.vla.runtimes.base import InferenceError
 from vla_driving.vla.runtimes.choose import Chosen
 from vla_driving.vla.settings import VlaInferenceSettings
+from vla_driving.vla.tracking import SceneTracker
 from vla_driving.vla.wishes import accepted
 
 _STATES_KEPT = 128
@@ -115,6 +116,7 @@ class Actor:
         self._thought_faults: tuple[Fault, ...] = ()
         self._wish_faults: tuple[Fault, ...] = ()
         self._memory = Memory(model.manifest.inputs)
+        self._tracker = SceneTracker()
         self._memory_faults: tuple[Fault, ...] = ()
         self._now_ns: Nanoseconds | None = None
         self._forget()
@@ -154,6 +156,7 @@ class Actor:
         self._last: FrameSet | None = None
         self._refused = ()
         self._memory.forget()
+        self._tracker.forget()
 
     def _take_states(self, states: tuple[VehicleState, ...]) -> list[Fault]:
         faults = []
@@ -210,6 +213,9 @@ class Actor:
             self._memory.forget()
             raise _RefusedError(Fault("output_invalid", error.tensor, error.detail)) from None
         self._memory.keep(decoded.recurrent, frames.stamp_ns)
+        decoded = decoded.with_objects(
+            self._tracker.follow(decoded.objects, self._motion, frames.stamp_ns)
+        )
         plan = self._compose(frames, decoded, conditions)
         plan = self._advised(plan, inputs.thought, conditions.speed, conditions.navigation)
         done = self._clock()

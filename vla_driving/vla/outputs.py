@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,13 @@ class Decoded:
     recurrent: dict[str, npt.NDArray[np.float32]]
     traffic_controls: tuple[TrafficControl, ...] = ()
     cause: ReportedCause | None = None
+
+    def with_objects(self, objects: tuple[SceneObject, ...]) -> Decoded:
+        """The same with others in the place of its objects, one for one, the cause's as well."""
+        cause = self.cause
+        if cause is not None and cause.thing in self.objects:
+            cause = replace(cause, thing=objects[self.objects.index(cause.thing)])
+        return replace(self, objects=objects, cause=cause)
 
 
 def decode(

@@ -19,6 +19,8 @@ LOOK_AHEAD_S = 3.0
 """The speed that is spoken of is the planned one at this time."""
 SPEED_CHANGE = 0.7
 """m/s within LOOK_AHEAD_S; less is cruising."""
+BEGUN, BEGUN_S = 0.2, 1.0
+"""m/s within so many s; a change that begins later is for a later plan to say, which knows more."""
 STANDING = 0.3
 """m/s, below which the car stands."""
 CORRIDOR = 1.2
@@ -152,9 +154,12 @@ def longitudinal_action(path: Trajectory, speed: float) -> LongitudinalAction:
     if float(path.speed.min()) < STANDING and float(path.speed[-1]) < STANDING:
         return LongitudinalAction.STOP
     change = float(path.speed[_index(LOOK_AHEAD_S)]) - speed
-    if change > SPEED_CHANGE:
+    begun = float(path.speed[_index(BEGUN_S)]) - speed
+    if change > SPEED_CHANGE and begun > BEGUN:
         return LongitudinalAction.ACCELERATE
-    return LongitudinalAction.DECELERATE if change < -SPEED_CHANGE else LongitudinalAction.CRUISE
+    if change < -SPEED_CHANGE and begun < -BEGUN:
+        return LongitudinalAction.DECELERATE
+    return LongitudinalAction.CRUISE
 
 
 def lateral_action(
