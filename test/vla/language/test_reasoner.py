@@ -288,6 +288,10 @@ def test_why_did_you_brake_says_that_you_did() -> None:
 
 
 def test_why_did_you_brake_says_what_the_monitor_found() -> None:
+    ran_out = CheckResult(
+        "plan_validity", Verdict.FAIL, 0.04, 0.06, "vla/plan", Level.MINIMAL_RISK,
+        "no plan for 0.16 s",
+    )
     check = CheckResult(
         "camera_health", Verdict.FAIL, 5.0, 0.0, "frames", Level.MINIMAL_RISK,
         "front camera frozen for 5 frames",
@@ -296,12 +300,13 @@ def test_why_did_you_brake_says_what_the_monitor_found() -> None:
     drive.run(1.0)
     drive.safety = SafetyState(
         drive.now_ns, 1, Level.MINIMAL_RISK, Engagement.MINIMAL_RISK, Manoeuvre.COMFORTABLE_STOP,
-        False, Alert.CRITICAL, "", (check,),
+        False, Alert.CRITICAL, "front camera frozen for 5 frames: stopping", (ran_out, check),
     )
     braked(drive)
     answer = drive.last(drive.say("why did you brake?"))
     assert "the safety monitor stopped us: front camera frozen for 5 frames" in answer.text
-    assert any("the safety monitor takes over" in a.text for a in drive.answers)
+    remark = next(a.text for a in drive.answers if "the safety monitor takes over" in a.text)
+    assert "front camera frozen" in remark
 
 
 def test_no_braking_in_memory() -> None:

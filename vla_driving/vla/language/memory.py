@@ -72,10 +72,12 @@ class Memory:
 
 
 def worst_check(safety: SafetyState | None) -> CheckResult | None:
-    """The check that asks for the strongest reaction; None where all pass."""
+    """The check that the monitor's own line tells, or the one that asks for the strongest reaction;
+    None where all pass."""
     if safety is None or safety.level == Level.NOMINAL:
         return None
     failing = [
         c for c in safety.checks if c.verdict != Verdict.PASS and c.reaction > Level.NOMINAL
     ]
-    return max(failing, key=lambda c: c.reaction, default=None)
+    told = (c for c in failing if c.detail and c.detail in safety.alert_text)
+    return next(told, max(failing, key=lambda c: c.reaction, default=None))
