@@ -29,6 +29,7 @@ from vla_driving.learning.tensors import (
     SLOTS,
     STATIONS_M,
     TEXT,
+    USUAL_GAP_S,
 )
 
 KNOTS_S = (0.1, 0.5, 1.0, 1.5, 2.0, 2.7, 3.5, 4.8, 6.4)
@@ -259,7 +260,7 @@ class Pilot(nn.Module):
             seen, self.recall.size
         )
         intents = self.listening.intents(told.text if s.text else self._nought(seen, TEXT))
-        wish = self.wish(torch.cat([intents, told.command / 3.0], 1))
+        wish = self.wish(torch.cat([intents, wider(told.command)], 1))
         way = self.way(told.route) if s.route else self._nought(seen, 32)
         state = self.state(torch.cat([told.speed / s.top_speed, told.navigation], 1))
         thought = self.trunk(torch.cat([seen, state, past, wish, way], 1))
@@ -299,6 +300,16 @@ class Pilot(nn.Module):
         acceleration = middle + half * torch.tanh(knots[:, :, 0] * 0.5 + rest)
         curvature = s.max_curvature * torch.tanh(knots[:, :, 1] * 0.25)
         return acceleration @ self.interpolation, curvature @ self.interpolation
+
+
+def wider(time_gap: Tensor) -> Tensor:
+    """How much more distance is wished for than is usual, -1 to 1 and beyond; 0 without a wish.
+
+    So that less and more pull to different sides of none: as a number, any wish reads as more.
+    """
+    off = time_gap - USUAL_GAP_S
+    scale = torch.where(off < 0.0, 0.5, 1.5)
+    return torch.where(time_gap > 0.0, off / scale, 0.0)
 
 
 def start_from(pilot: Pilot, weights: dict[str, Tensor]) -> list[str]:

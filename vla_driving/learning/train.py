@@ -381,7 +381,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("out/learning"))
     parser.add_argument("--folder", type=Path, help="model folder to write; models/pilot")
     parser.add_argument("--baseline", type=Path, help="folder of the baseline; none if left out")
-    parser.add_argument("--version", default="0.3.0", help="of the model")
+    parser.add_argument("--version", default="0.4.0", help="of the model")
     parser.add_argument("--start", type=Path, help="weights.pt of an earlier pilot to start from")
     parser.add_argument(
         "--started-from", default="an earlier pilot", help="what --start is, for the model card"
