@@ -172,8 +172,8 @@ def _object_cost(decoded: Decoded, truth: Tensor) -> Tensor:
     numbers = truth[..., 1:OBJECT_NUMBERS]
     scale = torch.tensor([5.0, 1.0, 2.0, 1.0, 1.0, 0.5], device=truth.device)
     # Far things cannot be placed as exactly as near ones; how fast they are matters as much.
-    fade = 1.0 + numbers[..., :1].clamp(min=0.0).expand_as(numbers) / 15.0
-    fade = torch.where(_VELOCITIES.to(fade.device), 1.0, fade)
+    far = 1.0 + numbers[..., :1].clamp(min=0.0) / 15.0
+    fade = torch.where(_VELOCITIES.to(far.device), 1.0, far)
     error = functional.smooth_l1_loss(
         decoded.object_numbers / scale, numbers / scale, reduction="none"
     )

@@ -42,7 +42,7 @@ COMES_OVER = 0.3
 BEND_CURVATURE = 0.005
 """1/m; gentler is straight."""
 RADIUS_SHARE = 0.5
-LOOK_S, LOOK_M = 6.4, 15.0
+LOOK_S, LOOK_M = HORIZON_S, 15.0
 """How far ahead a reason may lie: what a plan covers at the present speed, and at least LOOK_M."""
 FREE_S, FREE_M = 2.0, 5.0
 """A way is free with nothing nearer than so many seconds and metres."""
@@ -214,7 +214,7 @@ def judge_motion(reasons: Sequence[Reason], track: Track) -> None:
             reason.longitudinal, np.asarray(track.speed[now:then + 1])
         )
         if reason.consistent:
-            end = now + round(HORIZON_S / 0.1)
+            end = now + round(LOOK_S / 0.1)
             went = _went(reason.lateral, *_sideways(track, heading, now, then, end))
             over = went or end < len(time) or reason.lateral == LateralAction.KEEP_LANE.name
             reason.consistent = went if over else None

@@ -122,8 +122,7 @@ def _taken(seen: SceneObject, expected: list[_Track]) -> _Track:
     """The track of a thing; it is taken out of those expected."""
     reach = NEAR + NEAR_SHARE * math.hypot(seen.x, seen.y)
     here = np.array([seen.x, seen.y])
-    nearest = min(expected, key=lambda t: float(np.hypot(*(t.place - here))), default=None)
-    if nearest is None or float(np.hypot(*(nearest.place - here))) > reach:
+    apart = [float(np.hypot(*(track.place - here))) for track in expected]
+    if not apart or min(apart) > reach:
         return _Track.first(seen)
-    expected.remove(nearest)
-    return nearest.corrected(seen)
+    return expected.pop(apart.index(min(apart))).corrected(seen)
