@@ -9,6 +9,7 @@ import yaml
 
 from vla_driving.bringup import environment
 from vla_driving.bringup.child import StartOptions, ros_arguments
+from vla_driving.bringup.faults.stand import LEASE_S
 from vla_driving.bringup.lifecycle import BringupError
 from vla_driving.bringup.output import Output
 from vla_driving.bringup.processes import (
@@ -20,6 +21,7 @@ from vla_driving.bringup.processes import (
     select,
 )
 from vla_driving.contract.topics import TOPICS
+from vla_driving.paths import config
 
 ROOT = Path(__file__).parents[2]
 
@@ -154,3 +156,17 @@ def test_who_is_apart_has_a_profile_without_shared_memory() -> None:
         kinds = {e.text for e in ElementTree.parse(file).iter() if e.tag.endswith("}type")}
         assert kinds == {"UDPv4"}
     assert {p.name for p in PROCESSES if p.apart} == {"safety_monitor", "controller_bridge"}
+
+
+def test_all_profiles_hold_a_silent_process_for_equally_long() -> None:
+    """Fast DDS finds a process again only where both sides have given it up, or neither has."""
+    files = sorted(config("fastdds.xml").parent.glob("fastdds*.xml"))
+    leases = [
+        float(seconds.text or "nan")
+        for file in files
+        for lease in ElementTree.parse(file).iter() if lease.tag.endswith("}leaseDuration")
+        for seconds in lease
+    ]
+    # Processes that stand still for some seconds, as on a busy computer, are heard again after it.
+    assert len(leases) == len(files) == 3 and set(leases) == {10.0}
+    assert max(leases) < LEASE_S < max(leases) + 1.0

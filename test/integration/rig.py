@@ -26,6 +26,7 @@ from sensor_msgs.msg import Image
 from vla_driving_msgs import msg as msgs
 
 from vla_driving import paths
+from vla_driving.bringup import environment
 from vla_driving.contract.checksum import signed, vehicle_state_checksum
 from vla_driving.contract.messages import (
     byte_array,
@@ -40,6 +41,10 @@ from vla_driving.contract.topics import BY_NAME
 from vla_driving.contract.vehicle import ControlCommand, load_vehicle
 from vla_driving.nodes.qos import profile
 from vla_driving.simulation.bench_vehicle import BenchVehicle, BenchVehicleSettings
+
+# As every process of the stack: out of the 0.5 MB of shared memory that Fast DDS gives by itself a
+# camera's driver got no more images through, for minutes, to a process that had stood still.
+environment.prepare_own()
 
 HERE = Path(__file__).parent
 OUTPUTS = {

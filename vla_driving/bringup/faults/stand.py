@@ -37,8 +37,8 @@ PLAN, APPROVED, COMMAND = "vla/plan", "vla/approved_plan", "vla/control_command"
 STATE, OBJECTS = "vehicle/state", "vehicle/objects"
 SAFETY, EVENT, TRUTH = "vla/safety_state", "vla/event", "simulation/state"
 _REQUEST = "vla/engagement_request"
-LEASE_S = 4.5
-"""config/fastdds.xml: a killed node is in the graph, and in the way of its successor, for 4 s."""
+LEASE_S = 10.5
+"""config/fastdds.xml: a killed node is in the graph, and in the way of its successor, for 10 s."""
 _SWITCH_S = 0.0005
 _READY_TIMEOUT_S = 40.0
 _ASK_AGAIN_S = 0.4
