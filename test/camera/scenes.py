@@ -23,7 +23,7 @@ MILLISECOND = 1_000_000
 
 HEALTH = HealthSettings(
     max_age=0.3, max_silence=1.8, frozen_after=3, dark_level=12.0, overexposed_share=0.6,
-    covered_contrast=8.0, blurred_sharpness=0.22, confirm=2, rate_tolerance=0.2,
+    covered_contrast=8.0, blurred_sharpness=0.3, confirm=2, rate_tolerance=0.2,
 )
 LIVE = LiveSettings(
     pixel_format="mjpeg", open_timeout=30.0, read_timeout=10.0, first_retry=0.01,
