@@ -115,6 +115,17 @@ def test_cancelled_is_back_to_normal_from_something_else() -> None:
     assert followed(trial(shaped(speed=ramp(6.0, 9.5)), STEADY))
     assert not followed(trial(shaped(speed=ramp(6.0, 7.0)), STEADY))
     assert not followed(trial(STEADY, STEADY))
+    assert not followed(trial(shaped(speed=ramp(6.0, 9.5)), None))
+
+
+def test_cancelled_is_held_against_the_same_places_not_the_same_times() -> None:
+    """The drive in silence is further on by then, and brakes for the end of its road."""
+    braked = shaped(
+        along=lambda t: 10.0 * min(t, 10.0) + 5.0 * max(0.0, t - 10.0),
+        speed=lambda t: 10.0 if t < 10.0 else 5.0,
+    )
+    told = shaped(along=lambda t: 6.0 * t, speed=ramp(6.0, 9.5))
+    assert CASES[Intent.CANCEL].followed(trial(told, braked))
 
 
 @pytest.mark.parametrize(

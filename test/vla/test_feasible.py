@@ -54,6 +54,13 @@ def test_who_cannot_brake_as_hard_as_wanted_brakes_for_longer() -> None:
     assert held.speed[-1] == pytest.approx(4.0, abs=1e-4)
 
 
+def test_a_bend_tighter_than_the_wheels_turn_is_driven_as_tight_as_they_do() -> None:
+    tightest = np.tan(VEHICLE.max_steering_angle) / VEHICLE.wheelbase
+    path = integrate(1.5, STEADY, np.full(POINTS, 1.5 * tightest))
+    held = feasible(path, 1.5, VEHICLE)
+    assert np.allclose(held.curvature, tightest, rtol=1e-5) and np.allclose(held.speed, 1.5)
+
+
 def test_from_a_standstill_it_starts() -> None:
     held = feasible(integrate(0.0, np.full(POINTS, 3.0), STEADY), 0.0, VEHICLE)
     assert held.speed[9] == pytest.approx(MARGIN * VEHICLE.max_acceleration, rel=1e-4)

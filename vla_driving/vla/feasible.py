@@ -27,7 +27,8 @@ def feasible(path: Trajectory, speed: float, vehicle: VehicleParameters) -> Traj
     """The same way within the car's limits, from `speed` in m/s on; `path` where it keeps them.
 
     Bends are taken at no more than the lateral acceleration allows and braked for in time, where
-    that is still possible; what asks for more braking or pushing than the limits gets those.
+    that is still possible, and no tighter than the wheels turn; what asks for more braking or
+    pushing than the limits gets those.
     """
     wanted = path.acceleration.astype(np.float64)
     tightest = math.tan(vehicle.max_steering_angle) / vehicle.wheelbase
@@ -35,7 +36,8 @@ def feasible(path: Trajectory, speed: float, vehicle: VehicleParameters) -> Traj
     speeds = np.concatenate(([max(0.0, speed)], path.speed))
     arc = _arc(speeds)
     allowed = _allowed(bend, arc, vehicle)
-    if _keeps(wanted, speeds, allowed, vehicle):
+    bends = bool((np.abs(path.curvature) <= tightest).all())
+    if bends and _keeps(wanted, speeds, allowed, vehicle):
         return path
     held, slower = _held(wanted, speeds, arc, allowed, vehicle)
     middle, before = 0.5 * (slower[1:] + slower[:-1]), 0.5 * (arc[1:] + arc[:-1])

@@ -22,6 +22,7 @@ from vla_driving.contract.scene import (
 from vla_driving.contract.trajectory import Trajectory, integrate
 from vla_driving.contract.vehicle import VehicleParameters
 from vla_driving.vla.feasible import feasible
+from vla_driving.vla.halting import halting
 from vla_driving.vla.manifest import Manifest
 
 _TOLERANCE = 1e-3
@@ -114,7 +115,7 @@ def _candidates(
     for trajectory in candidates:
         if not all(np.isfinite(a).all() for a in trajectory.arrays()):
             raise OutputError("acceleration, curvature", "the trajectory is not finite")
-    return tuple(feasible(c, speed, vehicle) for c in candidates)
+    return tuple(feasible(halting(c, speed), speed, vehicle) for c in candidates)
 
 
 def _objects(answer: Answer, least: float) -> tuple[SceneObject, ...]:
