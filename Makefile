@@ -27,7 +27,7 @@ train: ## Train and export the shipped model anew
 	@scripts/bootstrap.sh train
 	@$(RUN) python -m vla_driving.learning.train
 
-faults: ## Inject every fault into the running stack for about 35 minutes; writes out/faults.json
+faults: ## Inject every fault into the running stack for about 40 minutes; writes out/faults.json
 	@scripts/bootstrap.sh demo
 	@$(RUN) vla-driving faults
 

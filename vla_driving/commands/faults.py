@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Inject, measure, write; 0 where every fault passed."""
     if arguments.runs is not None and arguments.runs < 1:
         raise ValueError(f"--runs {arguments.runs}: expected at least 1")
+    if arguments.out.suffix != ".json" or arguments.out.is_dir():
+        raise ValueError(f"--out {arguments.out}: expected a file that ends with .json")
     cases = choose(tuple(arguments.fault))
     # Ends as by Ctrl-C, so that everything started goes down in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -14,7 +14,7 @@ injects every fault of the table below, again and again, while the stack drives 
 expected, had another reaction, was answered too late, or has fewer runs than it should.
 
 ```
-vla-driving faults                                  # all, about 35 minutes
+vla-driving faults                                  # all, about 40 minutes
 vla-driving faults --fault killed --runs 50         # those with the word in their name
 vla-driving faults --quick                          # one run of each
 ```
