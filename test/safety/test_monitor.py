@@ -43,6 +43,7 @@ from vla_driving.contract.scene import (
 from vla_driving.contract.supervision import Alert, Engagement, Level, Manoeuvre, Verdict
 from vla_driving.contract.trajectory import POINTS, integrate
 from vla_driving.contract.vehicle import Gear, VehicleState
+from vla_driving.safety.approval import CAP_HEALS
 from vla_driving.safety.checks import CANDIDATE_CHECKS
 from vla_driving.safety.checks.table import Situation
 from vla_driving.safety.intake import MonitorInputs
@@ -511,6 +512,22 @@ def test_a_short_gap_is_answered_with_the_speed_of_the_one_ahead() -> None:
     assert text(world).endswith("slowing down")
     assert world.approved is not None
     assert 5.5 <= world.approved.speed_cap < 10.0
+
+
+@pytest.mark.requirement("SR-05")
+@pytest.mark.parametrize(
+    ("causes", "speed"),
+    [(CAP_HEALS, 6.5), (CAP_HEALS | {"scene_agreement"}, SETTINGS.reaction.degraded_speed)],
+)
+def test_all_that_a_speed_heals_is_answered_with_it_even_at_once(
+    causes: frozenset[str], speed: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = engaged()
+    monitor = world.monitor
+    monkeypatch.setattr(monitor, "_arbiter", replace(monitor._arbiter, level=Level.DEGRADED))
+    monkeypatch.setattr(monitor._approval, "failing", lambda: causes)
+    monkeypatch.setattr(monitor._approval, "safe_speed", 6.5)
+    assert monitor._target_speed([], world.now_ns) == speed
 
 
 @pytest.mark.parametrize(
