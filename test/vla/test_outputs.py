@@ -4,13 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vla_driving.contract.scene import LaneLineKind, ObjectClass
 from vla_driving.contract.trajectory import integrate
 from vla_driving.vla.feasible import feasible
+from vla_driving.vla.halting import halting
 from vla_driving.vla.outputs import OutputError, decode
 
 from .tiny_model import (
@@ -42,7 +43,11 @@ NUMBERS = st.floats(-4.0, 4.0, width=32)
     hnp.arrays(np.float32, (1, CANDIDATES, 64), elements=NUMBERS),
     hnp.arrays(np.float32, (1, CANDIDATES, 64), elements=st.floats(-0.125, 0.125, width=32)),
     hnp.arrays(np.float32, (1, CANDIDATES), elements=st.floats(0.0, 1.0, width=32)),
-    st.floats(0.0, 40.0),
+    st.floats(0.0, 40.0) | st.floats(0.0, 1.2),
+)
+@example(
+    np.full((1, CANDIDATES, 64), -0.2, np.float32), np.zeros((1, CANDIDATES, 64), np.float32),
+    np.ones((1, CANDIDATES), np.float32), 1.0,
 )
 def test_candidates_are_the_outputs_within_the_limits_best_first(
     acceleration: np.ndarray, curvature: np.ndarray, probability: np.ndarray, speed: float
@@ -56,7 +61,7 @@ def test_candidates_are_the_outputs_within_the_limits_best_first(
     assert sorted(found) == sorted(map(float, probability[0]))
     best = int(np.argmax(probability[0]))
     wanted = integrate(speed, acceleration[0, best], curvature[0, best], probability[0, best])
-    expected = feasible(wanted, speed, VEHICLE)
+    expected = feasible(halting(wanted, speed), speed, VEHICLE)
     for got, held in zip(decoded.candidates[0].arrays(), expected.arrays(), strict=True):
         np.testing.assert_array_equal(got, held)
 
