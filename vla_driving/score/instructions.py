@@ -175,7 +175,7 @@ def _as_before(t: Trial) -> bool:
     # At the same places: the drive in silence is ahead, and may slow for what comes there.
     late = t.near_the_end_of(10.0)
     normal = mean(t.in_silence_at(late.along))
-    then = t.in_silence_at(span(t.told, t.at_s, t.at_s + 0.1).along[:1])
+    then = t.in_silence_at(t.within(0.1).along[:1])
     return abs(mean(late.speed) - normal) <= BACK_TO_NORMAL and (
         t.speed_then <= mean(then) - BACK_TO_NORMAL
     )
